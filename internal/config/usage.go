@@ -1,0 +1,59 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// UsageError is something the user typed that cannot be used. It is one line; a command that meets it exits with code 2.
+type UsageError struct {
+	Command string // "weir serve"
+	Where   string // "--sync", "WEIR_SYNC", "sync in weir.toml"
+	Problem string // "does not take \"sometimes\""
+	Accepts string // what would have been taken; may be empty
+}
+
+// Error returns the one line.
+func (e *UsageError) Error() string {
+	if e.Accepts == "" {
+		return fmt.Sprintf("%s: %s %s", e.Command, e.Where, e.Problem)
+	}
+	return fmt.Sprintf("%s: %s %s; accepted: %s", e.Command, e.Where, e.Problem, e.Accepts)
+}
+
+// Help writes the settings with their defaults, in order of definition, under their groups' headings.
+func (s *Set) Help(w io.Writer) {
+	group := "\x00"
+	for _, st := range s.settings {
+		if st.group != group {
+			group = st.group
+			heading := group
+			if heading == "" {
+				heading = "Settings"
+			}
+			fmt.Fprintf(w, "\n%s:\n", heading)
+		}
+		left := "--" + st.name
+		if st.placeholder != "" {
+			left += "=" + st.placeholder
+		}
+		fmt.Fprintf(w, "  %-34s %s\n", left, st.usage+defaultNote(st))
+	}
+}
+
+// HelpPlaces writes the paragraph that says where settings may stand.
+func (s *Set) HelpPlaces(w io.Writer) {
+	fmt.Fprintf(w, "\nA setting can also stand in the environment (%s, a list with commas) or in the TOML file that\n"+
+		"--config names (%s). Flags win over the environment, the environment over the file.\n",
+		"--data-path is "+EnvPrefix+"DATA_PATH", "data_path")
+}
+
+// defaultNote says the default, unless it is nothing worth saying.
+func defaultNote(st *setting) string {
+	switch strings.TrimSpace(st.def) {
+	case "", "false":
+		return ""
+	}
+	return " (default " + st.def + ")"
+}
