@@ -43,4 +43,6 @@ func TestParseTellsAnotherRun(t *testing.T) {
 }
 
 // sameHexDigit excuses a flip that only turns a digit of the checksum itself into upper case.
-func sameHexDigit(at int, a, b byte) bool { return at >= crcAt && at < MinBodyBytes && a|0x20 == b|0x20 }
+func sameHexDigit(at int, a, b byte) bool {
+	return at >= crcAt && at < MinBodyBytes && a|0x20 == b|0x20
+}
