@@ -154,22 +154,33 @@ func (r *Recorder) Check(t testing.TB) {
 	}
 }
 
-// Wait returns when cond holds, which is evaluated after each callback; it fails the test if that takes too long.
+// Wait returns when cond holds, which is evaluated at least after each callback; it fails the test if that takes too
+// long. It must be called from the test's goroutine.
 func (r *Recorder) Wait(t testing.TB, what string, cond func() bool) {
 	t.Helper()
+	if !r.await(cond) {
+		t.Fatalf("waited %v for: %s", Patience, what)
+	}
+}
+
+// await tells whether cond came to hold within Patience.
+func (r *Recorder) await(cond func() bool) bool {
 	deadline := time.NewTimer(Patience)
 	defer deadline.Stop()
+	again := time.NewTicker(5 * time.Millisecond) // for conditions that change outside a callback
+	defer again.Stop()
 	for {
 		r.mu.Lock()
 		changed := r.mu.changed
 		r.mu.Unlock()
 		if cond() {
-			return
+			return true
 		}
 		select {
 		case <-changed:
+		case <-again.C:
 		case <-deadline.C:
-			t.Fatalf("waited %v for: %s", Patience, what)
+			return false
 		}
 	}
 }
