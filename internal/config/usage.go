@@ -42,11 +42,19 @@ func (s *Set) Help(w io.Writer) {
 	}
 }
 
-// HelpPlaces writes the paragraph that says where settings may stand.
+// HelpPlaces writes the paragraph that says where settings may stand besides the command line.
 func (s *Set) HelpPlaces(w io.Writer) {
-	fmt.Fprintf(w, "\nA setting can also stand in the environment (%s, a list with commas) or in the TOML file that\n"+
-		"--config names (%s). Flags win over the environment, the environment over the file.\n",
-		"--data-path is "+EnvPrefix+"DATA_PATH", "data_path")
+	if len(s.settings) == 0 {
+		return
+	}
+	first := s.settings[0]
+	if s.byName["config"] == nil {
+		fmt.Fprintf(w, "\n--%s can also stand in the environment, as %s; so can all others.\n",
+			first.name, EnvPrefix+strings.ToUpper(first.key))
+		return
+	}
+	fmt.Fprintf(w, "\nA setting can also stand in the environment (--data-path is %sDATA_PATH; a list has commas) or in the\n"+
+		"TOML file (data_path). Flags win over the environment, the environment over the file.\n", EnvPrefix)
 }
 
 // defaultNote says the default, unless it is nothing worth saying.
