@@ -187,12 +187,19 @@ func TestChangedPayloadPanics(t *testing.T) {
 }
 
 func TestFullDiskRefusesUntilThereIsSpace(t *testing.T) {
-	l, r := open(t, hostile.New(hostile.Benign()), 0)
+	n := hostile.New(hostile.Benign())
+	l, r := open(t, n, 0)
 	l.SetFull(true)
+	if err := n.Healthy(); !errors.Is(err, broker.ErrFull) {
+		t.Fatalf("the node's health is %v", err)
+	}
 	if p := logtest.Propose(l, r, record.KindControl, []byte("x")).Outcome(t); !errors.Is(p.Err, broker.ErrFull) {
 		t.Fatalf("outcome is %v", p.Err)
 	}
 	l.SetFull(false)
+	if err := n.Healthy(); err != nil {
+		t.Fatalf("the node's health is %v", err)
+	}
 	if p := logtest.Propose(l, r, record.KindControl, []byte("x")).Outcome(t); p.Err != nil {
 		t.Fatalf("outcome is %v", p.Err)
 	}

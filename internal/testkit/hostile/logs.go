@@ -2,6 +2,8 @@ package hostile
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/weirmq/weir/internal/broker"
@@ -123,11 +125,7 @@ func (n *Logs) Delete(id broker.LogID) error {
 func (n *Logs) List() ([]broker.LogID, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	ids := make([]broker.LogID, 0, len(n.mu.disks))
-	for id := range n.mu.disks {
-		ids = append(ids, id)
-	}
-	return ids, nil
+	return slices.Collect(maps.Keys(n.mu.disks)), nil
 }
 
 // Log returns the open log of that id, for a test that wants to step or trouble it; nil if it is not open.
@@ -151,10 +149,7 @@ func (n *Logs) closed(l *Log) {
 // stays that the trimmed log needs. The old logs answer ErrClosed; the node can open its logs again at once.
 func (n *Logs) Crash() {
 	n.mu.Lock()
-	open := make([]*Log, 0, len(n.mu.open))
-	for _, l := range n.mu.open {
-		open = append(open, l)
-	}
+	open := slices.Collect(maps.Values(n.mu.open))
 	n.mu.Unlock()
 	for _, l := range open {
 		l.crash()
@@ -177,5 +172,24 @@ func (n *Logs) Ship(id broker.LogID, to *Logs) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	target.copyLocked(from)
+	return nil
+}
+
+// Healthy returns nil, or an error of the first open log that SetFull or Fail made refuse proposals.
+func (n *Logs) Healthy() error {
+	n.mu.Lock()
+	open := slices.Collect(maps.Values(n.mu.open))
+	n.mu.Unlock()
+	for _, l := range open {
+		l.group.mu.Lock()
+		failed, full := l.mu.failed != nil, l.mu.full
+		l.group.mu.Unlock()
+		switch {
+		case failed:
+			return l.wrap(broker.ErrFailed)
+		case full:
+			return l.wrap(broker.ErrFull)
+		}
+	}
 	return nil
 }
