@@ -21,9 +21,9 @@ type Rules struct {
 	StopMargin time.Duration
 	// EarlyTolerance is by how much a deferred message may come before its time; NSQ's due times have 1 ms steps.
 	EarlyTolerance time.Duration
-	// Ordered demands that the first deliveries of each publisher's undeferred messages come in the order of their sequence. Only
-	// for channels with one consumer.
-	Ordered bool
+	// Ordered names the channels in which the first deliveries of each publisher's undeferred messages come in the order of their
+	// sequence: those that one consumer reads.
+	Ordered []string
 	// BatchSizes gives, for publishers that used MPUB, how many consecutive sequence numbers (from 0) made one command: of each,
 	// all or none must be delivered.
 	BatchSizes map[uint32]int
@@ -70,6 +70,7 @@ type restart struct {
 type channelState struct {
 	report      ChannelReport
 	must        bool    // must have everything
+	ordered     bool    // one consumer reads it
 	disconnects []int64 // times, ascending
 	order       struct {
 		publisher uint32
@@ -89,7 +90,8 @@ func newChecker(h *History, rules Rules) *checker {
 		h.channel(name)
 	}
 	for _, name := range h.Channels {
-		c.channels = append(c.channels, channelState{report: ChannelReport{Name: name}, must: slices.Contains(rules.Channels, name)})
+		c.channels = append(c.channels, channelState{report: ChannelReport{Name: name}, must: slices.Contains(rules.Channels, name),
+			ordered: slices.Contains(rules.Ordered, name)})
 	}
 	for _, e := range h.Events {
 		switch e.Kind {
@@ -297,7 +299,7 @@ func (c *checker) checkAttempts(ch *channelState, k Key, last, now Event, lowest
 // checkOrder looks at the first delivery of a message. Messages of one publisher pass here in the order of their sequence.
 func (c *checker) checkOrder(ch *channelState, p publish, story []Event) {
 	i := slices.IndexFunc(story, func(e Event) bool { return e.Kind == Delivered })
-	if !c.rules.Ordered || i < 0 || p.due != 0 {
+	if !ch.ordered || i < 0 || p.due != 0 {
 		return
 	}
 	o := &ch.order

@@ -58,7 +58,7 @@ func script(t *testing.T, text string) *History {
 }
 
 var strict = Rules{
-	Channels: []string{"c"}, Drained: true, Ordered: true,
+	Channels: []string{"c"}, Drained: true, Ordered: []string{"c"},
 	FinishWindow: 150 * time.Millisecond, StopMargin: 20 * time.Millisecond, EarlyTolerance: time.Millisecond,
 	BatchSizes: map[uint32]int{9: 2},
 }

@@ -62,7 +62,10 @@ func TestKillAndTerminate(t *testing.T) {
 }
 
 func TestRSSIsThatOfTheProcess(t *testing.T) {
-	p := start(t, "exec sleep 60")
+	p := start(t, "echo ready; exec sleep 60")
+	for !strings.Contains(p.Output(), "ready") {
+		time.Sleep(time.Millisecond)
+	}
 	rss, err := p.RSS()
 	if err != nil || rss < 100<<10 || rss > 50<<20 {
 		t.Errorf("a shell has %d bytes, %v", rss, err)

@@ -1,0 +1,172 @@
+//go:build process
+
+package test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/weirmq/weir/internal/testkit/history"
+	"github.com/weirmq/weir/internal/testkit/proc"
+)
+
+// clientSlack is what a finish may take from the client's buffer to the broker on a busy machine.
+const clientSlack = 50 * time.Millisecond
+
+// TestNothingAcknowledgedIsLostToKills publishes on pipelining connections and consumes on two channels while the node is killed
+// again and again. WEIR_KILL_MESSAGES, WEIR_KILL_DEFERRED and WEIR_KILLS change its size, WEIR_SEED its course.
+func TestNothingAcknowledgedIsLostToKills(t *testing.T) {
+	for _, sync := range []string{"always", "os"} {
+		t.Run("sync="+sync, func(t *testing.T) {
+			chance, seed := seeded(t)
+			k := &killRun{
+				t: t, chance: chance, rec: history.NewRecorder(uint32(seed)),
+				broker:   startBroker(t, "--sync", sync),
+				messages: number(t, "WEIR_KILL_MESSAGES", 100_000),
+				deferred: number(t, "WEIR_KILL_DEFERRED", 10_000),
+				kills:    number(t, "WEIR_KILLS", 5),
+			}
+			k.run()
+		})
+	}
+}
+
+// killRun is one course of the test.
+type killRun struct {
+	t                         *testing.T
+	chance                    *rand.Rand
+	rec                       *history.Recorder
+	broker                    *proc.Broker
+	messages, deferred, kills int
+	answered                  atomic.Int64
+	lastDue                   atomic.Int64
+	slowestSync               atomic.Int64
+}
+
+const (
+	killTopic        = "orders"
+	publishers       = 4
+	multiPublisher   = 4 // the publisher number that uses MPUB
+	multiBatches     = 500
+	multiSize        = 20
+	deferPublisher   = 5
+	longestDefer     = 8 * time.Second
+	publishBurst     = 250
+	longestBurstRest = 200 * time.Millisecond
+)
+
+func (k *killRun) run() {
+	post(k.t, k.broker, "/topic/create?topic="+killTopic, nil)
+	for _, channel := range []string{"work", "audit"} {
+		post(k.t, k.broker, "/channel/create?topic="+killTopic+"&channel="+channel, nil)
+	}
+	probe := startProbe(k.broker.TCP(), "probe", &k.slowestSync)
+	consumers := newConsumers(k.broker.TCP(), killTopic, k.rec)
+	consumers.add("work", 2, 0.01, k.chance.Uint64())
+	consumers.add("audit", 1, 0, 0)
+
+	published := make(chan error, 1)
+	seed := k.chance.Uint64()
+	go func() { published <- k.publish(seed) }()
+	k.killAtRandom()
+	if err := <-published; err != nil {
+		k.t.Fatal(err)
+	}
+	consumers.waitIdle(time.Unix(0, k.lastDue.Load()), 2*time.Second)
+	probe.stop()
+	consumers.close()
+	k.rec.Stopped()
+	stop(k.t, k.broker)
+
+	start(k.t, k.broker)
+	again := newConsumers(k.broker.TCP(), killTopic, k.rec)
+	again.add("work", 1, 0, 0)
+	again.add("audit", 1, 0, 0)
+	time.Sleep(1500 * time.Millisecond)
+	again.close()
+	k.check()
+}
+
+// publish has every publisher go on until it has its share of OKs.
+func (k *killRun) publish(seed uint64) error {
+	var all sync.WaitGroup
+	errs := make(chan error, publishers+2)
+	launch := func(p *burstPublisher) {
+		p.addr, p.rec, p.answered = k.broker.TCP(), k.rec, &k.answered
+		p.chance = rand.New(rand.NewPCG(seed, uint64(p.id)))
+		all.Go(func() { errs <- p.run() })
+	}
+	for id := range uint32(publishers) {
+		launch(&burstPublisher{id: id, want: k.messages / publishers, topic: killTopic})
+	}
+	launch(&burstPublisher{id: multiPublisher, want: multiBatches, topic: killTopic, multi: multiSize})
+	launch(&burstPublisher{id: deferPublisher, want: k.deferred, topic: killTopic, longestDefer: longestDefer, lastDue: &k.lastDue})
+	all.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// killAtRandom kills and restarts the node at random moments of the publishing.
+func (k *killRun) killAtRandom() {
+	total := int64(k.messages + k.deferred + multiBatches)
+	for i := range k.kills {
+		share := (float64(i) + k.chance.Float64()) / float64(k.kills)
+		at := int64(0.05*float64(total) + 0.9*share*float64(total))
+		for end := time.Now().Add(2 * time.Minute); k.answered.Load() < at; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				k.t.Fatalf("publishing stands still at %d of %d", k.answered.Load(), total)
+			}
+		}
+		time.Sleep(time.Duration(k.chance.Int64N(int64(30 * time.Millisecond))))
+		k.rec.Killed()
+		if err := k.broker.Kill(); err != nil {
+			k.t.Fatal(err)
+		}
+		took := start(k.t, k.broker)
+		k.t.Logf("kill %d after %d OKs; ready again in %v", i+1, at, took.Round(time.Millisecond))
+	}
+}
+
+func (k *killRun) check() {
+	window := 100*time.Millisecond + time.Duration(k.slowestSync.Load()) + clientSlack
+	report := history.Check(k.rec.History(), history.Rules{
+		Channels: []string{"work", "audit"}, Drained: true, Ordered: []string{"audit"},
+		FinishWindow: window, EarlyTolerance: time.Millisecond,
+		BatchSizes: map[uint32]int{multiPublisher: multiSize},
+	})
+	var table strings.Builder
+	report.Fprint(&table)
+	k.t.Logf("slowest lone publish %v, so the window is %v\n%s", time.Duration(k.slowestSync.Load()).Round(time.Microsecond), window.Round(time.Millisecond), table.String())
+	if path := os.Getenv("WEIR_REPORT"); path != "" {
+		appendReport(k.t, path, table.String())
+	}
+	if err := report.Err(); err != nil {
+		k.t.Error(err)
+	}
+	if want := k.messages/publishers*publishers + multiBatches*multiSize + k.deferred; report.Answered < want {
+		k.t.Errorf("%d answered OK, want %d", report.Answered, want)
+	}
+	if report.Kills != k.kills {
+		k.t.Errorf("%d kills, want %d", report.Kills, k.kills)
+	}
+}
+
+func appendReport(t *testing.T, path, text string) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	fmt.Fprintf(f, "%s\n%s\n", t.Name(), text)
+}

@@ -1,0 +1,5 @@
+//go:build process
+
+package test
+
+func playConsumer() error { return nil }
