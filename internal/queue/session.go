@@ -134,3 +134,16 @@ func (c *Channel) leading(s *Session) *dispatch {
 	}
 	return c.lead
 }
+
+// Waiting reports whether any session waits with an open window, so that NextWaiter may find one.
+func (c *Channel) Waiting() bool { return c.lead != nil && c.lead.waiters.head != nil }
+
+// Holds reports whether the message at off is in flight with the session.
+func (c *Channel) Holds(s *Session, off Offset) bool {
+	q := c.leading(s)
+	if q == nil {
+		return false
+	}
+	_, err := q.owned(s, off)
+	return err == nil
+}
