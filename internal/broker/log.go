@@ -1,4 +1,3 @@
-// Package broker joins logs, channels and catalog, and is the one API that all doors use.
 package broker
 
 import (
@@ -32,11 +31,20 @@ type Proposal struct {
 	Payload []byte
 	// Owner hears of the outcome. It may be nil.
 	Owner Owner
+	// Messages and BodyBytes count what a batch holds, for statistics.
+	Messages  int
+	BodyBytes int
 
 	// Set by the log before Owner.Proposed is called.
 
 	Err  error         // nil once committed; else one of the errors above
 	Base record.Offset // of a committed batch, the offset of its first message
+
+	// Set by Topic.Publish.
+
+	topic     *Topic
+	publisher Owner // the Owner that the door had set
+	size      int64 // bytes taken from the budget
 }
 
 // Owner is told the outcome of its proposals.
@@ -127,4 +135,6 @@ type Logs interface {
 	Delete(id LogID) error
 	// List returns the logs that exist, in no order.
 	List() ([]LogID, error)
+	// Healthy returns nil, or why no more messages are taken: ErrFull, wrapped.
+	Healthy() error
 }

@@ -1,0 +1,286 @@
+package broker
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirmq/weir/internal/queue"
+	"github.com/weirmq/weir/internal/record"
+)
+
+// Channel is a consumer-side queue of a topic: each message goes to one of its subscriptions.
+//
+// Concurrency: mu guards the queue and the subscriptions; it is held for computation only. Clients are woken after it is
+// released. waiting is a hint that lets committers skip channels in which nobody waits.
+type Channel struct {
+	partition *partition
+	id        channelID
+	name      string
+	ephemeral bool
+	waiting   atomic.Bool
+
+	mu struct {
+		sync.Mutex
+		queue *queue.Channel
+		subs  map[*Subscription]struct{}
+		// bySession finds the subscription of a session of the queue; empty while not leading.
+		bySession map[*queue.Session]*Subscription
+		leading   bool
+		closed    error
+		first     record.Offset // where message_count starts: the dispatch position when this life of the channel began
+		timer     *time.Timer
+		armed     int64 // monotonic ns at which timer fires; 0 = not armed
+	}
+}
+
+func newChannel(p *partition, id channelID, name string, q *queue.Channel) *Channel {
+	ch := &Channel{partition: p, id: id, name: name, ephemeral: isEphemeral(name)}
+	ch.mu.queue = q
+	ch.mu.subs = make(map[*Subscription]struct{})
+	ch.mu.first = max(q.Floor(), p.mu.dispatch.end())
+	return ch
+}
+
+// Name returns the channel's name.
+func (c *Channel) Name() string { return c.name }
+
+// SetPaused stops (true) or resumes (false) deliveries. The change is durable on return.
+func (c *Channel) SetPaused(ctx context.Context, paused bool) error {
+	if c.ephemeral {
+		c.applyPause(paused)
+		c.wake()
+		return nil
+	}
+	return c.partition.propose(ctx, control{op: opPauseChannel, channel: c.id, on: paused})
+}
+
+// Empty drops every message of the channel, in flight and deferred ones too. The change is durable on return.
+func (c *Channel) Empty(ctx context.Context) error {
+	if c.ephemeral {
+		c.applyEmpty(c.end())
+		return nil
+	}
+	return c.partition.propose(ctx, control{op: opEmptyChannel, channel: c.id})
+}
+
+// end is where the channel stops reading.
+func (c *Channel) end() record.Offset {
+	if c.ephemeral {
+		return record.Offset(c.partition.ephemeralEnd.Load())
+	}
+	return record.Offset(c.partition.end.Load())
+}
+
+// wake wakes a subscription that waits and can use what is ready, if there is one.
+func (c *Channel) wake() {
+	c.mu.Lock()
+	client := c.nextLocked(c.partition.broker.now())
+	c.mu.Unlock()
+	if client != nil {
+		client.Wake()
+	}
+}
+
+// nextLocked takes the next subscription that waits and can use what is ready off the waiting list, and returns its client for
+// the caller to wake after it has released the mutex; nil if there is none.
+func (c *Channel) nextLocked(now queue.Now) Client {
+	if !c.mu.leading {
+		return nil
+	}
+	s := c.mu.queue.NextWaiter(now, c.end())
+	c.waiting.Store(c.mu.queue.Waiting())
+	if s == nil {
+		return nil
+	}
+	return c.mu.bySession[s].client
+}
+
+// changedLocked notes that the channel has progress to record and perhaps an earlier event to wait for.
+func (c *Channel) changedLocked(now queue.Now) {
+	c.armLocked(now)
+	c.partition.markDirty()
+}
+
+// maxSleep bounds how long a channel's timer sleeps towards a wall-clock due time, so that a step of the clock is noticed.
+const maxSleep = time.Second
+
+// armLocked sets the timer to the queue's next event, unless it already fires by then.
+func (c *Channel) armLocked(now queue.Now) {
+	mono, wall, ok := c.mu.queue.NextEvent()
+	if !ok {
+		return
+	}
+	at := mono
+	if wall != 0 {
+		byWall := now.Mono + min(max(wall-now.Wall, 0), int64(maxSleep))
+		if at == 0 || byWall < at {
+			at = byWall
+		}
+	}
+	if c.mu.armed != 0 && c.mu.armed <= at {
+		return
+	}
+	c.mu.armed = at
+	sleep := time.Duration(max(at-now.Mono, 0))
+	if c.mu.timer == nil {
+		c.mu.timer = time.AfterFunc(sleep, c.fire)
+		return
+	}
+	c.mu.timer.Reset(sleep)
+}
+
+// fire runs timeouts and due times. One ready message wakes one subscription, which wakes the next if there is more.
+func (c *Channel) fire() {
+	now := c.partition.broker.now()
+	c.mu.Lock()
+	c.mu.armed = 0
+	var client Client
+	if c.mu.leading && c.mu.closed == nil {
+		c.mu.queue.Tick(now)
+		client = c.nextLocked(now)
+		c.changedLocked(now)
+	}
+	c.mu.Unlock()
+	if client != nil {
+		client.Wake()
+	}
+}
+
+func (c *Channel) applyDues(dues []due) {
+	if len(dues) == 0 {
+		return
+	}
+	now := c.partition.broker.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, d := range dues {
+		c.mu.queue.ApplyDefer(d.offset, d.ms)
+	}
+	if c.mu.leading {
+		c.armLocked(now)
+	}
+}
+
+func (c *Channel) applyDelta(delta []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.queue.ApplyDelta(delta)
+}
+
+func (c *Channel) applyEmpty(end record.Offset) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.queue.ApplyEmpty(end)
+}
+
+func (c *Channel) applyPause(on bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.queue.ApplyPause(on)
+}
+
+// dropBelow drops unread messages that the log no longer holds, and those beyond an ephemeral channel's bound.
+func (c *Channel) dropBelow(start record.Offset) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.queue.Drop(start)
+}
+
+// lead begins to deliver: the volatile state is built anew, and every subscription gets its place in it.
+func (c *Channel) lead() {
+	now := c.partition.broker.now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.leading = true
+	c.mu.queue.Lead(now)
+	c.mu.bySession = make(map[*queue.Session]*Subscription, len(c.mu.subs))
+	for s := range c.mu.subs {
+		c.enterLocked(s)
+	}
+	c.armLocked(now)
+}
+
+// follow stops deliveries; what was in flight is forgotten here and delivered again by the next leader.
+func (c *Channel) follow() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.leading = false
+	c.mu.bySession = nil
+	c.mu.queue.Follow()
+}
+
+// enterLocked gives a subscription its place in the queue.
+func (c *Channel) enterLocked(s *Subscription) {
+	s.session = c.mu.queue.AddSession(s.options.MsgTimeout, s.options.SampleRate)
+	c.mu.queue.SetReady(s.session, s.ready)
+	c.mu.queue.Wait(s.session)
+	c.waiting.Store(true)
+	c.mu.bySession[s.session] = s
+}
+
+func (c *Channel) close(err error) {
+	c.mu.Lock()
+	if c.mu.closed == nil {
+		c.mu.closed = err
+	}
+	if c.mu.timer != nil {
+		c.mu.timer.Stop()
+	}
+	c.mu.Unlock()
+	c.dropSubscribers(err)
+}
+
+// closeIfIdle closes the channel if nobody is subscribed.
+func (c *Channel) closeIfIdle() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.mu.subs) > 0 {
+		return false
+	}
+	c.mu.closed = ErrChannelNotFound
+	return true
+}
+
+// dropSubscribers tells every client to go.
+func (c *Channel) dropSubscribers(err error) {
+	c.mu.Lock()
+	clients := make([]Client, 0, len(c.mu.subs))
+	for s := range c.mu.subs {
+		clients = append(clients, s.client)
+	}
+	c.mu.Unlock()
+	for _, client := range clients {
+		client.Gone(err)
+	}
+}
+
+// flush moves the pending progress, at most about limit bytes, into a delta. Ephemeral channels record nothing: theirs takes
+// effect at once.
+func (c *Channel) flush(limit int) []byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.mu.leading {
+		return nil
+	}
+	delta := c.mu.queue.Flush(nil, limit)
+	if !c.ephemeral || len(delta) == 0 {
+		return delta
+	}
+	if err := c.mu.queue.ApplyDelta(delta); err != nil {
+		c.partition.broker.options.Logger.Error("ephemeral channel cannot apply its own progress; report this",
+			slog.String("channel", c.name), slog.Any("error", err))
+	}
+	return nil
+}
+
+// refuse takes back a delta that could not be recorded; the next flush repeats it.
+func (c *Channel) refuse(delta []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.mu.leading {
+		c.mu.queue.Refuse(delta)
+	}
+}

@@ -1,0 +1,86 @@
+package broker_test
+
+import (
+	"testing"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/testkit/hostile"
+)
+
+func TestEphemeralChannelGoesWithItsLastClient(t *testing.T) {
+	n := newNode(t, hostile.Benign())
+	n.channel("t", "durable")
+	c := n.subscribe("t", "tail#ephemeral", 10, plain)
+	n.publish("t", "m")
+	c.expect("m")
+	c.sub.Close()
+	if _, ok := n.topic("t").Channel("tail#ephemeral"); ok {
+		t.Fatal("the channel is still there")
+	}
+}
+
+func TestEphemeralChannelIsNotAFirstChannel(t *testing.T) {
+	n := newNode(t, hostile.Benign())
+	c := n.subscribe("t", "tail#ephemeral", 10, plain)
+	n.publish("t", "m")
+	c.expect("m")
+	n.subscribe("t", "durable", 10, plain).expect("m")
+}
+
+func TestEphemeralChannelDropsTheOldestBeyondItsBound(t *testing.T) {
+	n := newNode(t, hostile.Benign())
+	n.stop()
+	n.options.EphemeralMessages = 10
+	n.open()
+	n.channel("t", "durable")
+	c := n.subscribe("t", "tail#ephemeral", 0, plain)
+	n.publish("t", numbered("m", 25)...)
+	c.sub.SetReady(100)
+	c.expect(numbered("m", 25)[15:]...)
+	c.expectNothing()
+	if s := n.Stats("t", "tail#ephemeral", false)[0].Channels[0]; s.DroppedCount != 15 {
+		t.Fatalf("dropped %d, want 15", s.DroppedCount)
+	}
+}
+
+func TestEphemeralTopicLivesInMemoryAndGoesWithItsLastChannel(t *testing.T) {
+	n := newNode(t, hostile.Benign())
+	n.publish("e#ephemeral", "backlog")
+	c := n.subscribe("e#ephemeral", "c#ephemeral", 10, plain)
+	c.expect("backlog")
+	n.publish("e#ephemeral", "m")
+	d := c.next()
+	if err := c.sub.Requeue(d.id, 0); err != nil {
+		t.Fatal(err)
+	}
+	c.expect("m")
+	c.sub.Close()
+	if _, ok := n.Topic("e#ephemeral"); ok {
+		t.Fatal("the topic is still there")
+	}
+}
+
+func TestEphemeralTopicKeepsOnlyTheNewest(t *testing.T) {
+	n := newNode(t, hostile.Benign())
+	n.stop()
+	n.options.EphemeralMessages = 100
+	n.open()
+	topic := n.topic("e#ephemeral")
+	for i := range 50 {
+		n.publish("e#ephemeral", numbered("batch", 10)...)
+		_ = i
+	}
+	c := n.subscribe(topic.Name(), "c", 1000, broker.SubscribeOptions{})
+	got := 0
+	for {
+		d, ok := c.poll(30e6)
+		if !ok {
+			break
+		}
+		c.finish(d.id)
+		got++
+	}
+	if got < 100 || got > 110 {
+		t.Fatalf("got %d messages, want the newest 100 (whole batches)", got)
+	}
+}

@@ -1,0 +1,10 @@
+package broker
+
+// LogSegments returns how many segments a topic's log has.
+func (b *Broker) LogSegments(topic string) int {
+	t, ok := b.Topic(topic)
+	if !ok {
+		return 0
+	}
+	return len(t.partition.log.Segments())
+}

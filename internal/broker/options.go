@@ -1,0 +1,70 @@
+package broker
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Options configure a Broker. The zero value of a field means its default.
+type Options struct {
+	// Logger takes what an operator should know. Default: discard.
+	Logger *slog.Logger
+	// MaxMsgTimeout caps how long TOUCH can keep a message in flight, counted from its delivery. Default 15m.
+	MaxMsgTimeout time.Duration
+	// MaxUnfinished bounds the messages of a channel that were read ahead and are not finished; at the bound the channel
+	// reads no further. Default 4,000,000.
+	MaxUnfinished int
+	// EphemeralMessages bounds the messages that an ephemeral topic or channel keeps; the oldest are dropped and counted.
+	// Default 10,000.
+	EphemeralMessages int
+	// FlushInterval is how often finishes and requeues are recorded. Default 50ms.
+	FlushInterval time.Duration
+	// CheckpointBytes is how much log may follow a partition's checkpoint before the next one is written. Default 16 MiB.
+	CheckpointBytes int64
+	// PublishBytes bounds the batches of all topics that wait for their commit; publishers beyond it wait. Default 64 MiB.
+	PublishBytes int64
+	// Retain says how long finished messages are kept for replay and browsing. Default 24h; negative: not at all.
+	Retain time.Duration
+	// RetainBytes bounds the log of a topic that is kept only for replay. Default 1 GiB.
+	RetainBytes int64
+	// KeepInterval is how often checkpoints and retention are looked at. Default 1s.
+	KeepInterval time.Duration
+}
+
+func (o *Options) setDefaults() {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	setDefault(&o.MaxMsgTimeout, 15*time.Minute)
+	setDefault(&o.MaxUnfinished, 4_000_000)
+	setDefault(&o.EphemeralMessages, 10_000)
+	setDefault(&o.FlushInterval, 50*time.Millisecond)
+	setDefault(&o.CheckpointBytes, 16<<20)
+	setDefault(&o.PublishBytes, 64<<20)
+	setDefault(&o.Retain, 24*time.Hour)
+	setDefault(&o.RetainBytes, 1<<30)
+	setDefault(&o.KeepInterval, time.Second)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate names the first field that is out of range.
+func (o *Options) Validate() error {
+	switch {
+	case o.MaxUnfinished < 0:
+		return fmt.Errorf("MaxUnfinished %d: must not be negative", o.MaxUnfinished)
+	case o.EphemeralMessages < 0:
+		return fmt.Errorf("EphemeralMessages %d: must not be negative", o.EphemeralMessages)
+	case o.FlushInterval < 0 || o.FlushInterval > time.Second:
+		return fmt.Errorf("FlushInterval %v: must be at most 1s", o.FlushInterval)
+	case o.CheckpointBytes < 0 || o.PublishBytes < 0 || o.RetainBytes < 0:
+		return fmt.Errorf("CheckpointBytes, PublishBytes, RetainBytes: must not be negative")
+	}
+	return nil
+}

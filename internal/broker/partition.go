@@ -1,0 +1,376 @@
+package broker
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/weirmq/weir/internal/queue"
+	"github.com/weirmq/weir/internal/record"
+)
+
+// partition is the state machine behind one log of a topic: its channels and its dispatch position. It implements Machine.
+//
+// Concurrency: mu guards what committed entries change; Apply holds it for one entry, a checkpoint for its encoding. Channels
+// have mutexes of their own, taken after mu where both are needed. Readers of positions and of the list of channels use the
+// atomic copies.
+type partition struct {
+	broker *Broker
+	topic  *Topic
+	number uint16
+	log    Log
+
+	mu struct {
+		sync.Mutex
+		dispatch dispatch
+		channels map[channelID]*Channel
+		byName   map[string]*Channel
+		applied  record.Index
+		leading  bool
+		failed   error
+		closed   bool
+		// ephemeralID is the id of the ephemeral channel created last.
+		ephemeralID channelID
+	}
+
+	end          atomic.Int64 // dispatch.end(), for durable channels
+	ephemeralEnd atomic.Int64
+	list         atomic.Pointer[[]*Channel] // the channels, sorted by name
+
+	sinceCheckpoint atomic.Int64 // bytes applied since the last checkpoint
+	dirty           atomic.Bool  // on the flusher's list
+	flushing        atomic.Bool  // a progress entry is under way
+}
+
+var _ Machine = (*partition)(nil)
+
+func newPartition(b *Broker, t *Topic, number uint16) *partition {
+	p := &partition{broker: b, topic: t, number: number}
+	p.mu.channels = make(map[channelID]*Channel)
+	p.mu.byName = make(map[string]*Channel)
+	p.list.Store(new([]*Channel))
+	return p
+}
+
+// Apply implements Machine.
+func (p *partition) Apply(e *record.Entry) {
+	p.mu.Lock()
+	err := p.applyLocked(e)
+	p.mu.applied = e.Index
+	p.mu.Unlock()
+	p.sinceCheckpoint.Add(int64(len(e.Payload)) + 64)
+	if err != nil {
+		p.Failed(fmt.Errorf("apply entry %d: %w", e.Index, err))
+		return
+	}
+	p.wakeAll()
+}
+
+func (p *partition) applyLocked(e *record.Entry) error {
+	switch e.Kind {
+	case record.KindBatch:
+		p.applyBatchLocked(e)
+	case record.KindControl:
+		return p.applyControlLocked(e)
+	}
+	return nil
+}
+
+func (p *partition) applyBatchLocked(e *record.Entry) {
+	d := &p.mu.dispatch
+	d.next = e.Next()
+	if e.Flags&record.FlagDue != 0 {
+		p.applyDuesLocked(e)
+	}
+	p.dropOverflowLocked()
+	p.publishEndsLocked()
+}
+
+// applyDuesLocked makes the deferred messages of a batch known to the channels, or to the backlog while dispatch is frozen.
+func (p *partition) applyDuesLocked(e *record.Entry) {
+	d := &p.mu.dispatch
+	var dues []due
+	for it := record.Batch(e.Payload).Records(); it.Next(); {
+		if ms, ok := it.Record().Due(); ok {
+			dues = append(dues, due{it.Record().Offset, ms})
+		}
+	}
+	if d.frozen() {
+		d.backlog = append(d.backlog, dues...)
+	}
+	for _, ch := range p.mu.channels {
+		if ch.ephemeral && !d.paused || !ch.ephemeral && !d.frozen() {
+			ch.applyDues(dues)
+		}
+	}
+}
+
+// dropOverflowLocked bounds what lives in memory only: ephemeral channels drop their oldest unread messages beyond the bound,
+// and nothing on an ephemeral topic reaches below what its memory log still holds.
+func (p *partition) dropOverflowLocked() {
+	d := &p.mu.dispatch
+	var start record.Offset
+	if p.topic.ephemeral {
+		start, _ = p.log.Bounds()
+		if d.frozen() {
+			d.position = max(d.position, start)
+		}
+	}
+	bound := d.ephemeralEnd() - record.Offset(p.broker.options.EphemeralMessages)
+	for _, ch := range *p.list.Load() {
+		if ch.ephemeral {
+			ch.dropBelow(max(start, bound))
+		} else if start > 0 {
+			ch.dropBelow(start)
+		}
+	}
+}
+
+func (p *partition) applyControlLocked(e *record.Entry) error {
+	c, err := decodeControl(e.Payload)
+	if err != nil {
+		return err
+	}
+	d := &p.mu.dispatch
+	switch c.op {
+	case opProgress:
+		return p.applyProgressLocked(c.progress)
+	case opCreateChannel:
+		p.applyCreateLocked(channelID(e.Index), c.name)
+	case opDeleteChannel:
+		p.applyDeleteLocked(c.channel)
+	case opPauseChannel:
+		if ch := p.mu.channels[c.channel]; ch != nil {
+			ch.applyPause(c.on)
+		}
+	case opEmptyChannel:
+		if ch := p.mu.channels[c.channel]; ch != nil {
+			ch.applyEmpty(d.end())
+		}
+	case opPauseTopic:
+		p.applyTopicPauseLocked(c.on)
+	case opEmptyTopic:
+		if d.frozen() {
+			d.empty()
+		}
+	}
+	p.publishEndsLocked()
+	return nil
+}
+
+func (p *partition) applyProgressLocked(args []byte) error {
+	for len(args) > 0 {
+		id, delta, rest, err := nextProgress(args)
+		if err != nil {
+			return err
+		}
+		if ch := p.mu.channels[id]; ch != nil {
+			if err := ch.applyDelta(delta); err != nil {
+				return err
+			}
+		}
+		args = rest
+	}
+	return nil
+}
+
+func (p *partition) applyCreateLocked(id channelID, name string) {
+	if p.mu.byName[name] != nil {
+		return // two sessions asked at once: the first entry made it
+	}
+	d := &p.mu.dispatch
+	ch := newChannel(p, id, name, queue.New(d.end(), p.broker.queueOptions()))
+	d.change(func() { d.durable++ })
+	p.addLocked(ch)
+	ch.applyDues(d.takeBacklog())
+}
+
+func (p *partition) applyDeleteLocked(id channelID) {
+	ch := p.mu.channels[id]
+	if ch == nil {
+		return
+	}
+	if !ch.ephemeral {
+		p.mu.dispatch.change(func() { p.mu.dispatch.durable-- })
+	}
+	p.removeLocked(ch)
+	ch.close(ErrChannelNotFound)
+}
+
+func (p *partition) applyTopicPauseLocked(on bool) {
+	d := &p.mu.dispatch
+	if d.paused == on {
+		return
+	}
+	d.change(func() { d.paused = on })
+	if on {
+		d.pausedAt = d.next
+		return
+	}
+	held := d.backlog // takeBacklog empties it only if durable channels may have it too
+	thawed := d.takeBacklog()
+	for _, ch := range p.mu.channels {
+		if ch.ephemeral {
+			ch.applyDues(duesFrom(held, d.pausedAt))
+		} else {
+			ch.applyDues(thawed)
+		}
+	}
+}
+
+// duesFrom returns the part of an offset-ordered list from an offset on.
+func duesFrom(list []due, from record.Offset) []due {
+	i := slices.IndexFunc(list, func(d due) bool { return d.offset >= from })
+	if i < 0 {
+		return nil
+	}
+	return list[i:]
+}
+
+func (p *partition) addLocked(ch *Channel) {
+	p.mu.channels[ch.id] = ch
+	p.mu.byName[ch.name] = ch
+	if p.mu.leading {
+		ch.lead()
+	}
+	p.listLocked()
+}
+
+func (p *partition) removeLocked(ch *Channel) {
+	delete(p.mu.channels, ch.id)
+	delete(p.mu.byName, ch.name)
+	p.listLocked()
+}
+
+func (p *partition) listLocked() {
+	list := make([]*Channel, 0, len(p.mu.byName))
+	for _, name := range slices.Sorted(maps.Keys(p.mu.byName)) {
+		list = append(list, p.mu.byName[name])
+	}
+	p.list.Store(&list)
+}
+
+// publishEndsLocked makes the positions visible to Pull. It comes before wakeAll: a session announces that it waits and looks
+// again, the partition moves the position and looks for who waits, so none sleeps over a message.
+func (p *partition) publishEndsLocked() {
+	p.end.Store(int64(p.mu.dispatch.end()))
+	p.ephemeralEnd.Store(int64(p.mu.dispatch.ephemeralEnd()))
+}
+
+func (p *partition) wakeAll() {
+	for _, ch := range *p.list.Load() {
+		if ch.waiting.Load() {
+			ch.wake()
+		}
+	}
+}
+
+// Lead implements Machine.
+func (p *partition) Lead(leading bool) {
+	p.mu.Lock()
+	p.mu.leading = leading
+	for _, ch := range p.mu.channels {
+		if leading {
+			ch.lead()
+		} else {
+			ch.follow()
+		}
+	}
+	p.mu.Unlock()
+	p.wakeAll()
+}
+
+// Failed implements Machine: the log has failed for good; consumers are disconnected, publishers are refused by the log.
+func (p *partition) Failed(err error) {
+	p.mu.Lock()
+	first := p.mu.failed == nil
+	if first {
+		p.mu.failed = err
+	}
+	channels := slices.Collect(maps.Values(p.mu.channels))
+	p.mu.Unlock()
+	if !first {
+		return
+	}
+	p.broker.options.Logger.Error("partition failed and stands still; repair the log, then restart the node",
+		slog.String("topic", p.topic.name), slog.Int("partition", int(p.number)), slog.Any("error", err))
+	for _, ch := range channels {
+		ch.dropSubscribers(ErrFailed)
+	}
+}
+
+// failure returns why the partition stands still, or nil.
+func (p *partition) failure() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.failed
+}
+
+// channel returns the channel of that name.
+func (p *partition) channel(name string) (*Channel, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	ch, ok := p.mu.byName[name]
+	return ch, ok
+}
+
+// createEphemeral makes an ephemeral channel at the present end, or returns the one there is.
+func (p *partition) createEphemeral(name string) (*Channel, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mu.closed {
+		return nil, ErrTopicNotFound
+	}
+	if ch := p.mu.byName[name]; ch != nil {
+		return ch, nil
+	}
+	start := p.mu.dispatch.ephemeralEnd()
+	if p.topic.ephemeral && len(p.mu.channels) == 0 {
+		start = p.mu.dispatch.end() // the first channel of an ephemeral topic gets its backlog
+	}
+	p.mu.ephemeralID--
+	ch := newChannel(p, p.mu.ephemeralID, name, queue.New(start, p.broker.queueOptions()))
+	p.addLocked(ch)
+	return ch, nil
+}
+
+// removeEphemeral deletes an ephemeral channel once nobody is subscribed.
+func (p *partition) removeEphemeral(ch *Channel) {
+	p.mu.Lock()
+	idle := p.mu.channels[ch.id] == ch && ch.closeIfIdle()
+	if idle {
+		p.removeLocked(ch)
+	}
+	last := idle && len(p.mu.channels) == 0
+	p.mu.Unlock()
+	if last && p.topic.ephemeral {
+		p.broker.removeEphemeralTopic(p.topic)
+	}
+}
+
+// depth is the number of messages that wait for a channel to take them.
+func (p *partition) depth() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.dispatch.depth()
+}
+
+func (p *partition) paused() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.dispatch.paused
+}
+
+// close disconnects all consumers; err says why.
+func (p *partition) close(err error) {
+	p.mu.Lock()
+	p.mu.closed = true
+	channels := slices.Collect(maps.Values(p.mu.channels))
+	p.mu.Unlock()
+	for _, ch := range channels {
+		ch.close(err)
+	}
+}

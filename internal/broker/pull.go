@@ -1,0 +1,191 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/weirmq/weir/internal/queue"
+	"github.com/weirmq/weir/internal/record"
+)
+
+// puller is the reading side of a subscription: the runs it has taken and not yet delivered, and where it stands in the batch
+// it read last. It belongs to the goroutine that pulls.
+type puller struct {
+	reader Reader
+	runs   []queue.Run // taken, not yet delivered: taken[done:]
+	taken  []queue.Run // the reused backing of runs
+
+	batch   record.Batch // the batch read last; nil if none
+	records record.Records
+	time    int64 // its append time
+	current bool  // records stands on a record that is not delivered yet
+
+	message Message
+}
+
+// turnMax is the most messages that one turn takes from a channel, so that equal consumers get equal shares.
+const turnMax = 64
+
+// Pull delivers what is ready to sink, at most max messages and until maxBytes of bodies are reached, and returns how many it
+// delivered. 0 means that nothing is ready: Wake will come. It blocks for the disk when the messages are in no cache.
+func (s *Subscription) Pull(max, maxBytes int, sink Sink) (int, error) {
+	p := &s.pull
+	s.recheck()
+	n, bytes := 0, 0
+	for n < max && bytes < maxBytes {
+		if len(p.runs) == 0 && !s.take(min(max-n, turnMax), n == 0) {
+			break
+		}
+		delivered, size, err := s.deliver(&p.runs[0], max-n, maxBytes-bytes, sink)
+		n, bytes = n+delivered, bytes+size
+		if err != nil {
+			return n, s.readFailed(err)
+		}
+		if p.runs[0].Count == 0 {
+			p.runs = p.runs[1:]
+		}
+	}
+	if n == 0 {
+		p.release()
+	}
+	return n, nil
+}
+
+// recheck drops from the runs left over by the last Pull what is no longer in flight to this session: it has timed out, or was
+// dropped, while the client read slowly.
+func (s *Subscription) recheck() {
+	p := &s.pull
+	if len(p.runs) == 0 {
+		return
+	}
+	c := s.channel
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	held := make([]queue.Run, 0, len(p.runs))
+	for _, run := range p.runs {
+		for i := range run.Count {
+			offset := run.First + record.Offset(i)
+			if c.mu.leading && c.mu.queue.Holds(s.session, offset) {
+				held = append(held, queue.Run{First: offset, Count: 1, Attempts: run.Attempts})
+			}
+		}
+	}
+	p.runs = held
+}
+
+// take asks the channel for a turn. If there is nothing and wait is set, the session is on the waiting list on return.
+func (s *Subscription) take(max int, wait bool) bool {
+	c := s.channel
+	now := c.partition.broker.now()
+	c.mu.Lock()
+	var client Client
+	if !s.closing && !s.closed && c.mu.leading {
+		s.pull.taken = c.mu.queue.Take(now, s.session, c.end(), max, s.pull.taken[:0])
+		s.pull.runs = s.pull.taken
+		for end := c.end(); len(s.pull.runs) == 0 && wait; {
+			c.mu.queue.Wait(s.session)
+			c.waiting.Store(true)
+			again := c.end()
+			if again == end {
+				break
+			}
+			end = again // the position moved before the committer could see that this session waits: look again
+			s.pull.taken = c.mu.queue.Take(now, s.session, end, max, s.pull.taken[:0])
+			s.pull.runs = s.pull.taken
+		}
+		if len(s.pull.runs) > 0 {
+			client = c.nextLocked(now) // there may be more: pass the baton on
+			c.changedLocked(now)
+		}
+	}
+	c.mu.Unlock()
+	if client != nil && client != s.client {
+		client.Wake()
+	}
+	return len(s.pull.runs) > 0
+}
+
+// deliver hands the messages of a run to sink until it ends or a limit is reached, and shortens the run by what it delivered.
+func (s *Subscription) deliver(run *queue.Run, max, maxBytes int, sink Sink) (n, bytes int, err error) {
+	p, part := &s.pull, s.channel.partition
+	m := &p.message
+	m.Attempts = run.Attempts
+	for run.Count > 0 && n < max && bytes < maxBytes {
+		body, err := p.fetch(run.First)
+		if err != nil {
+			return n, bytes, fmt.Errorf("read offset %d of %s: %w", run.First, part.topic.name, err)
+		}
+		m.ID = makeMessageID(part.topic.id, part.number, run.First)
+		m.Time, m.Body = p.time, body
+		sink.Deliver(m)
+		n, bytes = n+1, bytes+len(body)
+		run.First++
+		run.Count--
+	}
+	return n, bytes, nil
+}
+
+// fetch returns the body of one message. Messages of one batch asked for in order cost one step each.
+func (p *puller) fetch(offset record.Offset) ([]byte, error) {
+	if p.batch == nil || !p.inBatch(offset) {
+		batch, time, err := p.reader.Batch(offset)
+		if err != nil {
+			return nil, err
+		}
+		p.batch, p.time, p.records, p.current = batch, time, batch.Records(), false
+	}
+	for p.current || p.records.Next() {
+		r := p.records.Record()
+		p.current = r.Offset > offset
+		if r.Offset == offset {
+			return r.Value, nil
+		}
+		if p.current {
+			break
+		}
+	}
+	p.batch = nil
+	if err := p.records.Err(); err != nil {
+		return nil, err
+	}
+	return nil, ErrOffsetOutOfRange
+}
+
+// inBatch reports whether the records not yet passed may hold offset.
+func (p *puller) inBatch(offset record.Offset) bool {
+	if p.batch.Count() == 0 || offset > p.batch.LastOffset() || offset < p.batch.BaseOffset() {
+		return false
+	}
+	at := p.records.Record().Offset
+	return offset > at || p.current && offset == at
+}
+
+// release lets go of buffers while the session idles.
+func (p *puller) release() {
+	p.batch, p.current = nil, false
+	p.records = record.Records{}
+	p.reader.Release()
+}
+
+// readFailed decides what a failed read means: an ephemeral message that was dropped meanwhile is skipped, anything else stops
+// the partition.
+func (s *Subscription) readFailed(err error) error {
+	c := s.channel
+	run := &s.pull.runs[0]
+	dropped := errors.Is(err, ErrOffsetOutOfRange) && (c.ephemeral || c.partition.topic.ephemeral)
+	if dropped {
+		id := makeMessageID(c.partition.topic.id, c.partition.number, run.First)
+		s.Finish([]MessageID{id}, func(int, error) {})
+		run.First++
+		run.Count--
+		if run.Count == 0 {
+			s.pull.runs = s.pull.runs[1:]
+		}
+		return nil
+	}
+	s.pull.runs = nil
+	if !errors.Is(err, ErrClosed) {
+		c.partition.Failed(err)
+	}
+	return err
+}

@@ -1,0 +1,203 @@
+package broker
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/weirmq/weir/internal/queue"
+	"github.com/weirmq/weir/internal/record"
+)
+
+// A partition's checkpoint is
+//
+//	┌────────┬──────────┬──────┬──────────┬─────────────────────────┬────────────────────────────────────────────┐
+//	│ format │ next     │ flags│ position │ backlog: count,         │ channels: count,                           │
+//	│ (1)    │ uvarint  │ (1)  │ pausedAt │ (offset, due ms) each   │ (id, name length, name, state length,      │
+//	│        │          │      │ uvarint  │ uvarint                 │  state of package queue) each              │
+//	└────────┴──────────┴──────┴──────────┴─────────────────────────┴────────────────────────────────────────────┘
+//
+// Numbers are uvarints. Flag bit 0: paused. Ephemeral channels are not in it.
+
+const (
+	stateFormat     = 1
+	statePausedFlag = 1
+)
+
+var errMalformedState = errors.New("malformed checkpoint")
+
+// open recovers the partition from its log and goes live.
+func (p *partition) open(logs Logs, id LogID) error {
+	log, err := logs.Open(id, p)
+	if err != nil {
+		return err
+	}
+	p.log = log
+	state, at, err := log.Checkpoint()
+	if err != nil {
+		return err
+	}
+	if state != nil {
+		p.mu.Lock()
+		err = p.decodeStateLocked(state)
+		p.mu.applied = at
+		p.mu.Unlock()
+		if err != nil {
+			return fmt.Errorf("checkpoint at %d: %w", at, err)
+		}
+	}
+	if err := log.Start(at); err != nil {
+		return err
+	}
+	if err := p.failure(); err != nil {
+		return err
+	}
+	p.countFromHere()
+	return nil
+}
+
+// countFromHere restarts the channels' message counts at 0, as NSQ's do with the process.
+func (p *partition) countFromHere() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, ch := range p.mu.channels {
+		ch.mu.Lock()
+		ch.mu.first = p.mu.dispatch.end()
+		ch.mu.Unlock()
+	}
+}
+
+// checkpoint stores the applied state.
+func (p *partition) checkpoint() error {
+	p.mu.Lock()
+	state, at := p.appendStateLocked(nil), p.mu.applied
+	p.mu.Unlock()
+	p.sinceCheckpoint.Store(0)
+	if at == 0 {
+		return nil // an empty log needs none
+	}
+	if err := p.log.SaveCheckpoint(state, at); err != nil {
+		return fmt.Errorf("checkpoint of topic %s at %d: %w", p.topic.name, at, err)
+	}
+	return nil
+}
+
+func (p *partition) appendStateLocked(dst []byte) []byte {
+	d := &p.mu.dispatch
+	dst = append(dst, stateFormat)
+	dst = binary.AppendUvarint(dst, uint64(d.next))
+	dst = append(dst, boolByte(d.paused)*statePausedFlag)
+	dst = binary.AppendUvarint(dst, uint64(d.position))
+	dst = binary.AppendUvarint(dst, uint64(d.pausedAt))
+	dst = binary.AppendUvarint(dst, uint64(len(d.backlog)))
+	for _, due := range d.backlog {
+		dst = binary.AppendUvarint(dst, uint64(due.offset))
+		dst = binary.AppendUvarint(dst, uint64(due.ms))
+	}
+	dst = binary.AppendUvarint(dst, uint64(d.durable))
+	for _, ch := range *p.list.Load() {
+		if ch.ephemeral {
+			continue
+		}
+		dst = binary.AppendUvarint(dst, uint64(ch.id))
+		dst = appendBytes(dst, []byte(ch.name))
+		ch.mu.Lock()
+		state := ch.mu.queue.AppendState(nil)
+		ch.mu.Unlock()
+		dst = appendBytes(dst, state)
+	}
+	return dst
+}
+
+func appendBytes(dst, b []byte) []byte {
+	return append(binary.AppendUvarint(dst, uint64(len(b))), b...)
+}
+
+func (p *partition) decodeStateLocked(state []byte) error {
+	r := stateReader{rest: state}
+	if format := r.byte(); format != stateFormat {
+		return fmt.Errorf("format %d, this version reads %d: %w", format, stateFormat, errMalformedState)
+	}
+	d := &p.mu.dispatch
+	d.next = record.Offset(r.uvarint())
+	d.paused = r.byte()&statePausedFlag != 0
+	d.position = record.Offset(r.uvarint())
+	d.pausedAt = record.Offset(r.uvarint())
+	for n := r.count(2); n > 0; n-- {
+		d.backlog = append(d.backlog, due{record.Offset(r.uvarint()), int64(r.uvarint())})
+	}
+	for n := r.count(4); n > 0 && r.err == nil; n-- {
+		id := channelID(r.uvarint())
+		name := string(r.bytes())
+		q, err := queue.Decode(r.bytes(), p.broker.queueOptions())
+		if r.err == nil && err != nil {
+			return fmt.Errorf("channel %q: %w", name, err)
+		}
+		if r.err == nil && !ValidChannelName(name) {
+			return fmt.Errorf("channel name %q: %w", name, errMalformedState)
+		}
+		if r.err == nil {
+			d.durable++
+			p.addLocked(newChannel(p, id, name, q))
+		}
+	}
+	if r.err == nil && len(r.rest) != 0 {
+		return fmt.Errorf("%d bytes behind the end: %w", len(r.rest), errMalformedState)
+	}
+	p.publishEndsLocked()
+	return r.err
+}
+
+// stateReader reads a checkpoint; after an error everything reads as zero.
+type stateReader struct {
+	rest []byte
+	err  error
+}
+
+func (r *stateReader) fail() {
+	if r.err == nil {
+		r.err = fmt.Errorf("cut short: %w", errMalformedState)
+	}
+	r.rest = nil
+}
+
+func (r *stateReader) byte() byte {
+	if len(r.rest) == 0 {
+		r.fail()
+		return 0
+	}
+	b := r.rest[0]
+	r.rest = r.rest[1:]
+	return b
+}
+
+func (r *stateReader) uvarint() uint64 {
+	v, n := binary.Uvarint(r.rest)
+	if n <= 0 {
+		r.fail()
+		return 0
+	}
+	r.rest = r.rest[n:]
+	return v
+}
+
+// count reads a number of elements of at least size bytes each, which bounds it by what is left.
+func (r *stateReader) count(size uint64) uint64 {
+	n := r.uvarint()
+	if n > uint64(len(r.rest))/size {
+		r.fail()
+		return 0
+	}
+	return n
+}
+
+func (r *stateReader) bytes() []byte {
+	n := r.uvarint()
+	if n > uint64(len(r.rest)) {
+		r.fail()
+		return nil
+	}
+	b := r.rest[:n]
+	r.rest = r.rest[n:]
+	return b
+}

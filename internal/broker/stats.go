@@ -1,0 +1,115 @@
+package broker
+
+import (
+	"cmp"
+	"slices"
+)
+
+// TopicStats describes a topic. Counts restart at 0 with the process, as NSQ's do.
+type TopicStats struct {
+	Name         string
+	Depth        int64 // messages that wait for a dispatch to channels
+	MessageCount uint64
+	MessageBytes uint64
+	Paused       bool
+	Channels     []ChannelStats
+}
+
+// ChannelStats describes a channel.
+type ChannelStats struct {
+	Name         string
+	Depth        int64 // messages that wait, without those in flight and deferred
+	InFlight     int64
+	Deferred     int64
+	MessageCount uint64
+	RequeueCount uint64
+	TimeoutCount uint64
+	DroppedCount uint64 // of an ephemeral channel: dropped beyond the bound
+	Full         bool   // so much is unfinished that the channel reads no further
+	Paused       bool
+	ClientCount  int
+	Clients      []ClientStats
+}
+
+// ClientStats describes a session, in the terms of NSQ's /stats.
+type ClientStats struct {
+	ClientID      string
+	Hostname      string
+	Version       string
+	RemoteAddress string
+	State         int32 // 0 init, 3 subscribed, 4 closing
+	ReadyCount    int64
+	InFlightCount int64
+	MessageCount  uint64
+	FinishCount   uint64
+	RequeueCount  uint64
+	ConnectTime   int64 // Unix seconds
+	SampleRate    int32
+	Deflate       bool
+	Snappy        bool
+	TLS           bool
+	UserAgent     string
+	PubCounts     []PubCount
+}
+
+// PubCount is how many messages a session published to a topic.
+type PubCount struct {
+	Topic string
+	Count uint64
+}
+
+// Stats describes the topics and their channels, sorted by name; topic and channel narrow it down unless empty. Clients are
+// described only if asked for.
+func (b *Broker) Stats(topic, channel string, clients bool) []TopicStats {
+	var all []TopicStats
+	for _, t := range b.Topics() {
+		if topic != "" && t.name != topic {
+			continue
+		}
+		s := TopicStats{
+			Name:         t.name,
+			Depth:        t.partition.depth(),
+			MessageCount: t.messages.Load(),
+			MessageBytes: t.bytes.Load(),
+			Paused:       t.partition.paused(),
+		}
+		for _, ch := range t.Channels() {
+			if channel == "" || ch.name == channel {
+				s.Channels = append(s.Channels, ch.stats(clients))
+			}
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+func (c *Channel) stats(clients bool) ChannelStats {
+	end := c.end()
+	c.mu.Lock()
+	n := c.mu.queue.Counts(end)
+	s := ChannelStats{
+		Name:         c.name,
+		Depth:        int64(n.Depth),
+		InFlight:     int64(n.InFlight),
+		Deferred:     int64(n.Deferred),
+		MessageCount: uint64(max(end-c.mu.first, 0)),
+		RequeueCount: n.Requeued,
+		TimeoutCount: n.TimedOut,
+		DroppedCount: n.Dropped,
+		Full:         n.Stalled,
+		Paused:       c.mu.queue.Paused(),
+		ClientCount:  len(c.mu.subs),
+	}
+	subs := make([]Client, 0, len(c.mu.subs))
+	for sub := range c.mu.subs {
+		subs = append(subs, sub.client)
+	}
+	c.mu.Unlock()
+	if clients {
+		for _, client := range subs {
+			s.Clients = append(s.Clients, client.Stats())
+		}
+		slices.SortFunc(s.Clients, func(a, b ClientStats) int { return cmp.Compare(a.RemoteAddress, b.RemoteAddress) })
+	}
+	return s
+}
