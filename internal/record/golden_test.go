@@ -120,6 +120,20 @@ func TestEachByteOfABatchIsWhereTheLayoutSays(t *testing.T) {
 	}
 }
 
+func TestTheFormatPageShowsAGoldenBatch(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "format", "batch.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join("testdata", "golden", "deferred.hex"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(page, text) {
+		t.Error("docs/format/batch.md does not show testdata/golden/deferred.hex as it is")
+	}
+}
+
 // fromHex reads the golden files: hex digits and blanks, comments from # to the end of the line.
 func fromHex(t testing.TB, text []byte) []byte {
 	t.Helper()
