@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -65,14 +64,13 @@ func (disk) SyncDir(name string) error {
 	return diskError(errors.Join(d.Sync(), d.Close()))
 }
 
-// SyncAll is syncfs: it also writes back what other programs wrote to the same file system. Linux reports write-back errors
-// through it since 5.8.
+// SyncAll is syncfs. On macOS it reports errors.ErrUnsupported.
 func (disk) SyncAll(name string) error {
 	d, err := os.Open(name)
 	if err != nil {
 		return diskError(err)
 	}
-	err = ignoringEINTR(func() error { return unix.Syncfs(int(d.Fd())) })
+	err = ignoringEINTR(func() error { return syncfs(d) })
 	if err != nil {
 		err = &fs.PathError{Op: "syncfs", Path: name, Err: err}
 	}
@@ -130,7 +128,7 @@ type diskFile struct {
 }
 
 func openDisk(name string, flags int) (File, error) {
-	f, err := os.OpenFile(path.Clean(name), flags, 0o600)
+	f, err := os.OpenFile(name, flags, 0o600)
 	if err != nil {
 		return nil, diskError(err)
 	}
@@ -150,7 +148,7 @@ func (d *diskFile) WriteAt(p []byte, off int64) (int, error) {
 
 func (d *diskFile) Sync() error {
 	return d.call("fdatasync", func(fd int) error {
-		return ignoringEINTR(func() error { return unix.Fdatasync(fd) })
+		return ignoringEINTR(func() error { return fdatasync(fd) })
 	})
 }
 
@@ -165,7 +163,7 @@ func (d *diskFile) Size() (int64, error) {
 }
 
 func (d *diskFile) DropCache() error {
-	return d.call("fadvise", func(fd int) error { return unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED) })
+	return d.call("fadvise", dropCache)
 }
 
 func (d *diskFile) Close() error { return d.f.Close() }

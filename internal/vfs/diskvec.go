@@ -7,10 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxVec is the most buffers that one pwritev takes (IOV_MAX on Linux).
-const maxVec = 1024
-
-// WriteVec writes with pwritev: one system call unless there are more than maxVec buffers or the kernel writes short.
+// WriteVec writes with pwritev: on Linux one system call, unless there are more than maxVec buffers or the kernel writes
+// short.
 func (d *diskFile) WriteVec(bufs [][]byte, off int64) (int, error) {
 	total := 0
 	err := d.call("pwritev", func(fd int) error {
@@ -30,7 +28,7 @@ func writeVec(fd int, bufs [][]byte, off int64, limit int) (total int, err error
 			continue
 		}
 		n, err := retryWrite(func() (int, error) {
-			return unix.Pwritev(fd, bufs[:min(len(bufs), limit)], off+int64(total))
+			return pwritev(fd, bufs[:min(len(bufs), limit)], off+int64(total))
 		})
 		total += n
 		if err != nil {

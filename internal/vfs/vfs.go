@@ -44,7 +44,8 @@ type FS interface {
 	Stat(name string) (Info, error)
 	// SyncDir makes the names in a directory durable.
 	SyncDir(name string) error
-	// SyncAll makes everything written to the file system that contains name durable: data, sizes and names.
+	// SyncAll makes everything written to the file system that contains name durable: data, sizes and names. A system
+	// that cannot do so reports errors.ErrUnsupported, and nothing has been synced.
 	SyncAll(name string) error
 	// Lock takes an exclusive lock on the file name, creating it if needed, or fails with ErrLocked at once. The lock ends
 	// with Close or with the process.
