@@ -25,6 +25,14 @@ type window struct {
 	ring       []slot // length 0 or a power of two; slots outside [base, read) are unused
 	inRing     int
 	strays     map[record.Offset]slot
+	limit      int // of the ring, a power of two from minRing on; 0 stands for maxRing
+}
+
+func (w *window) maxRing() int {
+	if w.limit > 0 {
+		return w.limit
+	}
+	return maxRing
 }
 
 func (w *window) len() int { return w.inRing + len(w.strays) }
@@ -110,8 +118,8 @@ func (w *window) extend(off record.Offset) {
 	}
 	for int64(off-w.base) > int64(len(w.ring)) {
 		switch {
-		case len(w.ring) < maxRing && (w.inRing > 0 || int64(off-w.read) > int64(len(w.ring))):
-			if w.inRing == 0 && int64(off-w.read) > maxRing {
+		case len(w.ring) < w.maxRing() && (w.inRing > 0 || int64(off-w.read) > int64(len(w.ring))):
+			if w.inRing == 0 && int64(off-w.read) > int64(w.maxRing()) {
 				w.base, w.read = off, off
 				return
 			}
