@@ -29,10 +29,12 @@ type Channel struct {
 		// bySession finds the subscription of a session of the queue; empty while not leading.
 		bySession map[*queue.Session]*Subscription
 		leading   bool
-		closed    error
-		first     record.Offset // where message_count starts: the dispatch position when this life of the channel began
-		timer     *time.Timer
-		armed     int64 // monotonic ns at which timer fires; 0 = not armed
+		// leadership counts the times that lead was called: a delta flushed in one is no business of the next.
+		leadership int
+		closed     error
+		first      record.Offset // where message_count starts: the dispatch position when this life of the channel began
+		timer      *time.Timer
+		armed      int64 // monotonic ns at which timer fires; 0 = not armed
 	}
 }
 
@@ -195,6 +197,7 @@ func (c *Channel) lead() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.leading = true
+	c.mu.leadership++
 	c.mu.queue.Lead(now)
 	c.mu.bySession = make(map[*queue.Session]*Subscription, len(c.mu.subs))
 	for s := range c.mu.subs {
@@ -259,28 +262,28 @@ func (c *Channel) dropSubscribers(err error) {
 
 // flush moves the pending progress, at most about limit bytes, into a delta. Ephemeral channels record nothing: theirs takes
 // effect at once.
-func (c *Channel) flush(limit int) []byte {
+func (c *Channel) flush(limit int) (delta []byte, leadership int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.mu.leading {
-		return nil
+		return nil, 0
 	}
-	delta := c.mu.queue.Flush(nil, limit)
+	delta = c.mu.queue.Flush(nil, limit)
 	if !c.ephemeral || len(delta) == 0 {
-		return delta
+		return delta, c.mu.leadership
 	}
 	if err := c.mu.queue.ApplyDelta(delta); err != nil {
 		c.partition.broker.options.Logger.Error("ephemeral channel cannot apply its own progress; report this",
 			slog.String("channel", c.name), slog.Any("error", err))
 	}
-	return nil
+	return nil, 0
 }
 
 // refuse takes back a delta that could not be recorded; the next flush repeats it.
-func (c *Channel) refuse(delta []byte) {
+func (c *Channel) refuse(delta []byte, leadership int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.mu.leading {
+	if c.mu.leading && c.mu.leadership == leadership {
 		c.mu.queue.Refuse(delta)
 	}
 }

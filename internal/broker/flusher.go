@@ -91,8 +91,9 @@ type progress struct {
 }
 
 type channelDelta struct {
-	channel *Channel
-	delta   []byte
+	channel    *Channel
+	delta      []byte
+	leadership int
 }
 
 // flush proposes the partition's pending progress. One entry is under way at a time; what comes up meanwhile waits for the
@@ -111,9 +112,9 @@ func (p *partition) flush() {
 			p.markDirty()
 			break
 		}
-		if delta := ch.flush(room); len(delta) > 0 {
+		if delta, leadership := ch.flush(room); len(delta) > 0 {
 			payload = appendProgress(payload, ch.id, delta)
-			under.deltas = append(under.deltas, channelDelta{ch, delta})
+			under.deltas = append(under.deltas, channelDelta{ch, delta, leadership})
 		}
 	}
 	if len(under.deltas) == 0 {
@@ -132,7 +133,7 @@ func (u *progress) Proposed(p *Proposal) {
 	part := u.partition
 	if p.Err != nil {
 		for _, d := range u.deltas {
-			d.channel.refuse(d.delta)
+			d.channel.refuse(d.delta, d.leadership)
 		}
 		if part.failure() == nil && !isClosed(p.Err) {
 			part.markDirty()

@@ -1,0 +1,267 @@
+package replica
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/commitlog"
+	"github.com/weirmq/weir/internal/record"
+)
+
+// term is what a lone node writes.
+const term record.Term = 1
+
+// Log is one partition's log on a lone node. It implements broker.Log, and commitlog.Source for the commit rounds.
+type Log struct {
+	logs    *Logs
+	machine broker.Machine
+	store   *commitlog.Log
+
+	mu      sync.Mutex
+	idle    *sync.Cond         // outstanding has become 0
+	pending []*broker.Proposal // not collected yet
+	// outstanding counts the proposals taken and not answered.
+	outstanding int
+	closed      bool
+	failed      error
+
+	high atomic.Int64 // high watermark
+
+	// Owned by the commit rounds.
+
+	tail     tail // behind the last committed entry
+	proposed tail // behind the last collected entry
+	entries  []record.Entry
+	groups   []group // who proposed entries[i]
+	taken    []*broker.Proposal
+	merger   record.Builder
+	merging  []record.Batch // scratch of merge
+}
+
+var (
+	_ broker.Log       = (*Log)(nil)
+	_ commitlog.Source = (*Log)(nil)
+)
+
+// tail is where the next entry goes.
+type tail struct {
+	index record.Index // of the last entry
+	next  record.Offset
+	time  int64 // of the last entry
+}
+
+// Start implements broker.Log.
+func (l *Log) Start(above record.Index) error {
+	b := l.store.Bounds()
+	l.tail = tail{index: b.LastIndex, next: b.Next, time: b.LastTime}
+	l.proposed = l.tail
+	l.high.Store(int64(b.Next))
+	err := l.store.Replay(above, func(e *record.Entry) error {
+		l.machine.Apply(e)
+		return nil
+	})
+	if err != nil {
+		return translate(err)
+	}
+	l.machine.Lead(true)
+	return nil
+}
+
+// Propose implements broker.Log.
+func (l *Log) Propose(p *broker.Proposal) {
+	l.mu.Lock()
+	switch {
+	case l.failed != nil:
+		p.Err = l.failed
+	case l.closed:
+		p.Err = broker.ErrClosed
+	case p.Kind == record.KindBatch && l.logs.low.Load():
+		p.Err = broker.ErrFull
+	default:
+		l.pending = append(l.pending, p)
+		l.outstanding++
+	}
+	l.mu.Unlock()
+	if p.Err != nil {
+		answer(p)
+		return
+	}
+	l.store.Kick()
+}
+
+func answer(p *broker.Proposal) {
+	if p.Owner != nil {
+		p.Owner.Proposed(p)
+	}
+}
+
+// Collect implements commitlog.Source: it gives the waiting proposals their place in the log.
+func (l *Log) Collect(limitBytes int) []record.Entry {
+	l.taken = l.take(limitBytes)
+	l.entries, l.groups = l.entries[:0], l.groups[:0]
+	l.group(l.taken)
+	now := time.Now().UnixNano()
+	for _, g := range l.groups {
+		l.proposed.index++
+		l.proposed.time = max(l.proposed.time, now)
+		e := record.Entry{
+			Kind: g.kind, Flags: g.flags, Term: term, Index: l.proposed.index,
+			Base: l.proposed.next, Time: l.proposed.time, Payload: g.payload,
+		}
+		if e.Kind == record.KindBatch {
+			record.Batch(e.Payload).Stamp(e.Base, int32(term))
+			l.proposed.next = e.Next()
+		}
+		l.entries = append(l.entries, e)
+	}
+	return l.entries
+}
+
+// take moves waiting proposals of about limitBytes out of pending, at least one.
+func (l *Log) take(limitBytes int) []*broker.Proposal {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, size := 0, 0
+	for n < len(l.pending) && (n == 0 || size+len(l.pending[n].Payload) <= limitBytes) {
+		size += len(l.pending[n].Payload)
+		n++
+	}
+	taken := append(l.taken[:0], l.pending[:n]...)
+	rest := copy(l.pending, l.pending[n:])
+	clear(l.pending[rest:])
+	l.pending = l.pending[:rest]
+	return taken
+}
+
+// Done implements commitlog.Source: what was collected is committed, or was not appended, or its fate is unknown.
+func (l *Log) Done(err error) {
+	switch {
+	case err == nil:
+		l.commit()
+	case errors.Is(err, commitlog.ErrFull):
+		l.proposed = l.tail
+		l.refuse(translate(err))
+	default:
+		l.fail(err)
+	}
+	n := len(l.taken)
+	clear(l.taken)
+	clear(l.entries)
+	clear(l.groups)
+	l.mu.Lock()
+	l.outstanding -= n
+	if l.outstanding == 0 {
+		l.idle.Broadcast()
+	}
+	l.mu.Unlock()
+}
+
+// commit applies the collected entries and answers for them.
+func (l *Log) commit() {
+	l.tail = l.proposed
+	for i := range l.entries {
+		e := &l.entries[i]
+		l.high.Store(int64(e.Next()))
+		l.machine.Apply(e)
+		base := e.Base
+		for _, p := range l.groups[i].proposals {
+			p.Base = base
+			if p.Kind == record.KindBatch {
+				base += record.Offset(record.Batch(p.Payload).Count())
+			}
+			answer(p)
+		}
+	}
+}
+
+// refuse answers for what was not appended.
+func (l *Log) refuse(err error) {
+	for _, p := range l.taken {
+		p.Err = err
+		answer(p)
+	}
+}
+
+// fail ends the log: what was under way may or may not be in it, what waits is not.
+func (l *Log) fail(err error) {
+	final := fmt.Errorf("%w: %w", broker.ErrFailed, err)
+	l.mu.Lock()
+	first := l.failed == nil
+	l.failed = final
+	waiting := l.pending
+	l.pending = nil
+	l.outstanding -= len(waiting)
+	l.mu.Unlock()
+	if first {
+		l.machine.Failed(final)
+	}
+	l.refuse(fmt.Errorf("%w: %w", broker.ErrUnknown, err))
+	for _, p := range waiting {
+		p.Err = final
+		answer(p)
+	}
+}
+
+// Bounds implements broker.Log.
+func (l *Log) Bounds() (start, end record.Offset) {
+	return l.store.Bounds().Start, record.Offset(l.high.Load())
+}
+
+// Checkpoint implements broker.Log.
+func (l *Log) Checkpoint() ([]byte, record.Index, error) {
+	state, at, err := l.store.Checkpoint()
+	return state, at, translate(err)
+}
+
+// SaveCheckpoint implements broker.Log.
+func (l *Log) SaveCheckpoint(state []byte, at record.Index) error {
+	return translate(l.store.SaveCheckpoint(state, at))
+}
+
+// Segments implements broker.Log.
+func (l *Log) Segments() []broker.Segment {
+	list := l.store.Segments()
+	segments := make([]broker.Segment, len(list))
+	for i, s := range list {
+		segments[i] = broker.Segment{First: s.First, Next: s.Next, Bytes: s.Bytes, LastTime: s.LastTime, Sealed: s.Sealed}
+	}
+	return segments
+}
+
+// Roll implements broker.Log.
+func (l *Log) Roll() error { return translate(l.store.Roll()) }
+
+// Trim implements broker.Log.
+func (l *Log) Trim(below record.Offset) error { return translate(l.store.Trim(below)) }
+
+// Close implements broker.Log.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	l.closed = true
+	for l.outstanding > 0 && l.failed == nil {
+		l.idle.Wait()
+	}
+	l.mu.Unlock()
+	return translate(l.store.Close())
+}
+
+// NewReader implements broker.Log.
+func (l *Log) NewReader() broker.Reader { return &reader{log: l, store: l.store.NewReader()} }
+
+type reader struct {
+	log   *Log
+	store *commitlog.Reader
+}
+
+// Batch implements broker.Reader.
+func (r *reader) Batch(offset record.Offset) (record.Batch, int64, error) {
+	batch, time, err := r.store.Batch(offset, record.Offset(r.log.high.Load()))
+	return batch, time, translate(err)
+}
+
+// Release implements broker.Reader.
+func (r *reader) Release() { r.store.Release() }
