@@ -289,3 +289,48 @@ func TestFinishedSegmentsAreDeleted(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 	}
 }
+
+func TestUnfinishedMessageIsCarriedOutOfOldSegments(t *testing.T) {
+	o := hostile.Benign()
+	o.SegmentBytes = 2 << 10
+	n := newNode(t, o)
+	n.stop()
+	n.options.Retain = -1
+	n.open()
+	n.channel("t", "c")
+	due := time.Now().Add(1500 * time.Millisecond)
+	if err := publish(n.topic("t"), due, "carried"); err != nil {
+		t.Fatal(err)
+	}
+	c := n.subscribe("t", "c", 100, plain)
+	n.publish("t", "requeued")
+	requeued := c.next()
+	if err := c.sub.Requeue(requeued.id, 1500*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	for range 60 {
+		n.publish("t", numbered("some longer body to fill segments ", 20)...)
+		c.expect(numbered("some longer body to fill segments ", 20)...)
+	}
+	time.Sleep(200 * time.Millisecond)
+	if got := n.LogSegments("t"); got > 4 {
+		t.Errorf("%d segments are held by two messages", got)
+	}
+	c.sub.Close()
+	n.restart()
+	c = n.subscribe("t", "c", 100, plain)
+	for range 2 {
+		switch d := c.next(); d.body {
+		case "carried":
+			if d.attempts != 1 {
+				t.Errorf("attempts %d of the deferred message, want 1", d.attempts)
+			}
+		case "requeued":
+			if d.attempts != 2 || d.id != requeued.id || d.time != requeued.time {
+				t.Errorf("got %+v, want the message first delivered as %+v", d, requeued)
+			}
+		default:
+			t.Errorf("got %q", d.body)
+		}
+	}
+}

@@ -93,6 +93,8 @@ type Segment struct {
 	Bytes       int64
 	LastTime    int64 // append time of its last entry, Unix ns; 0 if empty
 	Sealed      bool
+	// Carries tells that the segment holds carry entries: messages below First, which go with it.
+	Carries bool
 }
 
 // Reader reads committed messages by offset. It may hold a buffer of its own, so it belongs to one goroutine at a time;

@@ -43,6 +43,8 @@ type partition struct {
 	sinceCheckpoint atomic.Int64 // bytes applied since the last checkpoint
 	dirty           atomic.Bool  // on the flusher's list
 	flushing        atomic.Bool  // a progress entry is under way
+
+	carryTooLarge carryAttempt // the keeper's: what was too large to be carried, so as not to read it again and again
 }
 
 var _ Machine = (*partition)(nil)

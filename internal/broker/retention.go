@@ -1,13 +1,21 @@
 package broker
 
 import (
+	"context"
 	"time"
 
 	"github.com/weirmq/weir/internal/record"
 )
 
-// retain deletes the oldest sealed segments whose messages are finished in every channel, once they are older than Retain or
-// the log is larger than RetainBytes. A sealed segment with few unfinished messages is made finished by carrying them forward.
+// carryShare is the part of a segment that may be unfinished for its messages to be carried forward: an eighth.
+const carryShare = 8
+
+// carryEntryBytes bounds one carry entry.
+const carryEntryBytes = 1 << 20
+
+// retain deletes the oldest sealed segments that are no longer wanted for replay and in which no channel has anything left to
+// do. Where little is left, those messages are carried forward, so that one message deferred for a month does not hold a month
+// of segments.
 func (p *partition) retain(now time.Time) error {
 	segments := p.log.Segments()
 	var bytes int64
@@ -15,15 +23,22 @@ func (p *partition) retain(now time.Time) error {
 		bytes += s.Bytes
 	}
 	below := record.Offset(-1)
-	for i, s := range segments {
-		if !s.Sealed && !p.sealFinished(s, now) {
+	for _, s := range segments {
+		if !p.expired(s, now, bytes) {
 			break
 		}
-		if !p.expired(s, now, bytes) || !p.finished(s) {
+		if !s.Sealed {
+			p.sealIdle(s, now) // the next round deletes it
 			break
 		}
-		if i == len(segments)-1 {
-			break // just sealed: the next round deletes it
+		if left := p.unfinished(s); len(left) > 0 {
+			if done, err := p.carry(s, left); err != nil {
+				return err
+			} else if !done {
+				break
+			}
+		} else if p.awaitsDispatch(s) {
+			break
 		}
 		below = s.Next
 		bytes -= s.Bytes
@@ -43,33 +58,142 @@ func (p *partition) expired(s Segment, now time.Time, logBytes int64) bool {
 	return o.Retain < 0 || logBytes > o.RetainBytes || now.UnixNano()-s.LastTime > int64(o.Retain)
 }
 
-// finished reports whether no channel has anything left to do in the segment.
-func (p *partition) finished(s Segment) bool {
+// sealIdle seals the active segment of an idle log once all of it is finished, so that it can be deleted.
+func (p *partition) sealIdle(s Segment, now time.Time) {
+	const idle = time.Second
+	quiet := now.UnixNano()-s.LastTime > int64(idle)
+	if s.Next > s.First && quiet && !p.awaitsDispatch(s) && len(p.unfinished(s)) == 0 {
+		_ = p.log.Roll() // refused: the next round tries again
+	}
+}
+
+// awaitsDispatch reports whether the segment holds messages that no channel could read yet.
+func (p *partition) awaitsDispatch(s Segment) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	d := &p.mu.dispatch
-	if d.frozen() && d.position < s.Next {
-		return false
+	return p.mu.dispatch.frozen() && p.mu.dispatch.position < s.Next
+}
+
+// unfinished lists the messages that go with a segment and that some durable channel has not finished: those of the segment
+// and, if it holds carried ones, those below it. The list ends when it is longer than what could be carried.
+func (p *partition) unfinished(s Segment) []record.Offset {
+	from := s.First
+	if s.Carries {
+		from = 0
 	}
-	for _, ch := range p.mu.channels {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	seen := make(map[record.Offset]bool)
+	var list []record.Offset
+	for _, ch := range *p.list.Load() {
 		if ch.ephemeral {
 			continue // pins nothing
 		}
 		ch.mu.Lock()
-		left := ch.mu.queue.CountUnfinished(s.First, s.Next)
+		ch.mu.queue.EachUnfinished(from, s.Next, func(offset record.Offset) bool {
+			if !seen[offset] {
+				seen[offset] = true
+				list = append(list, offset)
+			}
+			return len(list) <= carryMessagesMax
+		})
 		ch.mu.Unlock()
-		if left > 0 {
-			return false
-		}
 	}
-	return true
+	return list
 }
 
-// sealFinished seals the active segment of an idle log so that it can be deleted.
-func (p *partition) sealFinished(s Segment, now time.Time) bool {
-	const idle = time.Second
-	if s.Next == s.First || now.UnixNano()-s.LastTime < int64(idle) || !p.finished(s) || !p.expired(s, now, s.Bytes) {
-		return false
+// carryMessagesMax bounds the messages that are carried out of one segment.
+const carryMessagesMax = 1 << 20
+
+// carry repeats the messages of a segment in carry entries, if they are less than an eighth of it. It reports whether the
+// segment may go now.
+func (p *partition) carry(s Segment, left []record.Offset) (bool, error) {
+	tried := carryAttempt{s.First, len(left)}
+	many := !s.Carries && int64(len(left))*carryShare > int64(s.Next-s.First)
+	if many || p.awaitsDispatch(s) || p.carryTooLarge == tried {
+		return false, nil
 	}
-	return p.log.Roll() == nil
+	wanted := make(map[record.Offset]bool, len(left))
+	for _, offset := range left {
+		wanted[offset] = true
+	}
+	c := carrier{log: p.log, reader: p.log.NewReader(), wanted: wanted, limit: s.Bytes / carryShare}
+	defer c.reader.Release()
+	for _, offset := range left {
+		if err := c.add(offset); err != nil {
+			return false, err
+		}
+	}
+	if c.tooLarge {
+		p.carryTooLarge = tried
+	}
+	return !c.tooLarge, c.flush()
 }
+
+// carryAttempt is an attempt to carry so many messages out of a segment.
+type carryAttempt struct {
+	first record.Offset
+	left  int
+}
+
+// carrier collects unfinished messages into carry entries.
+type carrier struct {
+	log      Log
+	reader   Reader
+	wanted   map[record.Offset]bool // not yet collected
+	builder  record.Builder
+	payload  []byte
+	size     int64
+	limit    int64 // bytes that may be carried in all
+	tooLarge bool
+}
+
+// add collects the message at offset, together with all wanted ones of its batch.
+func (c *carrier) add(offset record.Offset) error {
+	if !c.wanted[offset] || c.tooLarge {
+		return nil
+	}
+	batch, time, err := c.reader.Batch(offset)
+	if err != nil {
+		return err
+	}
+	err = record.Subset(&c.builder, batch, func(o record.Offset) bool {
+		ok := c.wanted[o]
+		delete(c.wanted, o)
+		return ok
+	})
+	if err != nil {
+		c.builder.Reset(nil)
+		return err
+	}
+	part := c.builder.Finish(batch.BaseTimestamp())
+	if len(part) == 0 {
+		return ErrOffsetOutOfRange
+	}
+	c.size += int64(len(part))
+	if c.size > c.limit {
+		c.tooLarge = true
+		return nil
+	}
+	c.payload = record.AppendCarried(c.payload, time, part)
+	if len(c.payload) >= carryEntryBytes {
+		return c.flush()
+	}
+	return nil
+}
+
+// flush proposes what was collected and waits until it is committed.
+func (c *carrier) flush() error {
+	if len(c.payload) == 0 || c.tooLarge {
+		return nil
+	}
+	done := make(waiter, 1)
+	c.log.Propose(&Proposal{Kind: record.KindCarry, Payload: c.payload, Owner: done})
+	c.payload = nil
+	ctx, cancel := context.WithTimeout(context.Background(), carryWait)
+	defer cancel()
+	return done.wait(ctx)
+}
+
+// carryWait bounds how long the keeper waits for a carry entry; a refused or lost one is tried again.
+const carryWait = 30 * time.Second

@@ -115,12 +115,7 @@ func (p *partition) propose(ctx context.Context, c control) error {
 func proposeAndWait(ctx context.Context, log Log, payload []byte) error {
 	done := make(waiter, 1)
 	log.Propose(&Proposal{Kind: record.KindControl, Payload: payload, Owner: done})
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrUnknown, ctx.Err())
-	}
+	return done.wait(ctx)
 }
 
 // waiter is the owner of a proposal that one goroutine waits for.
@@ -128,3 +123,13 @@ type waiter chan error
 
 // Proposed implements Owner.
 func (w waiter) Proposed(p *Proposal) { w <- p.Err }
+
+// wait returns the outcome, or ErrUnknown if the context ends first.
+func (w waiter) wait(ctx context.Context) error {
+	select {
+	case err := <-w:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", ErrUnknown, ctx.Err())
+	}
+}

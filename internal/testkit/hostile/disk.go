@@ -173,6 +173,9 @@ func (l *Log) Segments() []broker.Segment {
 		if n := len(s.entries); n > 0 {
 			info.LastTime = s.entries[n-1].Time
 		}
+		for i := range s.entries {
+			info.Carries = info.Carries || s.entries[i].Kind == record.KindCarry
+		}
 		list = append(list, info)
 	}
 	return list
