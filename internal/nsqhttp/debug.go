@@ -1,0 +1,40 @@
+package nsqhttp
+
+import (
+	"net/http"
+	"net/http/pprof"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+)
+
+// debugTable lists the endpoints for looking into a running node.
+func debugTable() map[string]map[string]http.HandlerFunc {
+	get := func(h http.HandlerFunc) map[string]http.HandlerFunc { return map[string]http.HandlerFunc{"GET": h} }
+	table := map[string]map[string]http.HandlerFunc{
+		"/debug/pprof/":        get(pprof.Index),
+		"/debug/pprof/cmdline": get(pprof.Cmdline),
+		"/debug/pprof/symbol":  {"GET": pprof.Symbol, "POST": pprof.Symbol},
+		"/debug/pprof/profile": get(pprof.Profile),
+		"/debug/pprof/trace":   get(pprof.Trace),
+		"/debug/setblockrate":  {"PUT": setBlockRate},
+		"/debug/freememory":    {"POST": freeMemory},
+	}
+	for _, profile := range []string{"heap", "goroutine", "block", "threadcreate", "allocs", "mutex"} {
+		table["/debug/pprof/"+profile] = get(pprof.Handler(profile).ServeHTTP)
+	}
+	return table
+}
+
+// setBlockRate is PUT /debug/setblockrate?rate=N, in ns of blocking for each sample.
+func setBlockRate(w http.ResponseWriter, r *http.Request) {
+	rate, err := strconv.Atoi(r.URL.Query().Get("rate"))
+	if err != nil {
+		http.Error(w, "invalid block rate: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	runtime.SetBlockProfileRate(rate)
+}
+
+// freeMemory is POST /debug/freememory: collect garbage and give memory back to the system.
+func freeMemory(http.ResponseWriter, *http.Request) { debug.FreeOSMemory() }

@@ -1,0 +1,86 @@
+package nsqhttp
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/version"
+)
+
+// Options configure a Server. The zero value of a field means its default, which is that of nsqd's flag of the same name.
+type Options struct {
+	// Logger takes what an operator should know. Default: discard.
+	Logger *slog.Logger
+	// Version is what /info and /stats report. Default version.NSQ.
+	Version string
+	// BroadcastAddress and Hostname are reported by /info.
+	BroadcastAddress string
+	Hostname         string
+	// TCPPort and HTTPPort are the listeners' ports, reported by /info; -1 for none.
+	TCPPort, HTTPPort int
+	// Started is when the node was started. Default: now.
+	Started time.Time
+	// MaxMsgSize bounds one message, in bytes. Default 1 MiB.
+	MaxMsgSize int
+	// MaxBodySize bounds the body of one /mpub, in bytes. Default 5 MiB.
+	MaxBodySize int
+	// MaxReqTimeout bounds the delay of /pub?defer. Default 1h.
+	MaxReqTimeout time.Duration
+	// MaxHeartbeatInterval, MaxOutputBufferSize (bytes), MaxOutputBufferTimeout and MaxDeflateLevel are reported by /info.
+	// Defaults 60s, 64 KiB, 30s, 6.
+	MaxHeartbeatInterval   time.Duration
+	MaxOutputBufferSize    int
+	MaxOutputBufferTimeout time.Duration
+	MaxDeflateLevel        int
+	// Producers returns the sessions that have published, for /stats. nil means none.
+	Producers func() []broker.ClientStats
+	// Registry gets the broker's metrics, and is what /metrics shows. Default: a new one.
+	Registry *prometheus.Registry
+}
+
+func (o *Options) setDefaults() {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Started.IsZero() {
+		o.Started = time.Now()
+	}
+	if o.Producers == nil {
+		o.Producers = func() []broker.ClientStats { return nil }
+	}
+	if o.Registry == nil {
+		o.Registry = prometheus.NewRegistry()
+	}
+	setDefault(&o.Version, version.NSQ)
+	setDefault(&o.MaxMsgSize, 1<<20)
+	setDefault(&o.MaxBodySize, 5<<20)
+	setDefault(&o.MaxReqTimeout, time.Hour)
+	setDefault(&o.MaxHeartbeatInterval, time.Minute)
+	setDefault(&o.MaxOutputBufferSize, 64<<10)
+	setDefault(&o.MaxOutputBufferTimeout, 30*time.Second)
+	setDefault(&o.MaxDeflateLevel, 6)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate names the first field that is out of range.
+func (o *Options) Validate() error {
+	switch {
+	case o.MaxMsgSize < 0:
+		return fmt.Errorf("MaxMsgSize %d: must not be negative", o.MaxMsgSize)
+	case o.MaxBodySize < 0:
+		return fmt.Errorf("MaxBodySize %d: must not be negative", o.MaxBodySize)
+	case o.MaxReqTimeout < 0:
+		return fmt.Errorf("MaxReqTimeout %v: must not be negative", o.MaxReqTimeout)
+	}
+	return nil
+}

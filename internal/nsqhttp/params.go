@@ -1,0 +1,88 @@
+package nsqhttp
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/weirmq/weir/internal/broker"
+)
+
+// query returns the parameters, which come from the query string only.
+func query(r *http.Request) (url.Values, error) {
+	params, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, &apiError{http.StatusBadRequest, "INVALID_REQUEST"}
+	}
+	return params, nil
+}
+
+// topicName returns the parameter topic, which must be there; its form is not looked at.
+func topicName(params url.Values) (string, error) {
+	if !params.Has("topic") {
+		return "", &apiError{http.StatusBadRequest, "MISSING_ARG_TOPIC"}
+	}
+	return params.Get("topic"), nil
+}
+
+// newTopicName returns the parameter topic, which must be a name that a topic may have.
+func newTopicName(params url.Values) (string, error) {
+	name, err := topicName(params)
+	if err == nil && !broker.ValidTopicName(name) {
+		err = &apiError{http.StatusBadRequest, "INVALID_TOPIC"}
+	}
+	return name, err
+}
+
+// existingTopic finds the topic that the request is about.
+func (s *Server) existingTopic(r *http.Request) (*broker.Topic, error) {
+	params, err := query(r)
+	if err != nil {
+		return nil, err
+	}
+	name, err := topicName(params)
+	if err != nil {
+		return nil, err
+	}
+	t, ok := s.broker.Topic(name)
+	if !ok {
+		return nil, broker.ErrTopicNotFound
+	}
+	return t, nil
+}
+
+// topicAndChannel finds the topic and returns the name of the channel that the request is about.
+func (s *Server) topicAndChannel(r *http.Request) (*broker.Topic, string, error) {
+	params, err := query(r)
+	if err != nil {
+		return nil, "", err
+	}
+	topic, err := topicName(params)
+	switch {
+	case err != nil:
+		return nil, "", err
+	case !broker.ValidTopicName(topic):
+		return nil, "", &apiError{http.StatusBadRequest, "INVALID_ARG_TOPIC"}
+	case !params.Has("channel"):
+		return nil, "", &apiError{http.StatusBadRequest, "MISSING_ARG_CHANNEL"}
+	case !broker.ValidChannelName(params.Get("channel")):
+		return nil, "", &apiError{http.StatusBadRequest, "INVALID_ARG_CHANNEL"}
+	}
+	t, ok := s.broker.Topic(topic)
+	if !ok {
+		return nil, "", broker.ErrTopicNotFound
+	}
+	return t, params.Get("channel"), nil
+}
+
+// existingChannel finds the channel that the request is about.
+func (s *Server) existingChannel(r *http.Request) (*broker.Topic, *broker.Channel, error) {
+	t, name, err := s.topicAndChannel(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	ch, ok := t.Channel(name)
+	if !ok {
+		return nil, nil, broker.ErrChannelNotFound
+	}
+	return t, ch, nil
+}

@@ -1,0 +1,181 @@
+package nsqhttp
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/nsqwire"
+	"github.com/weirmq/weir/internal/record"
+)
+
+// pub is POST /pub?topic=T[&defer=MS]: the body is one message.
+func (s *Server) pub(r *http.Request) (string, error) {
+	body, err := s.read(r, s.options.MaxMsgSize, "MSG_TOO_BIG")
+	if err != nil {
+		return "", err
+	}
+	if len(body) == 0 {
+		return "", &apiError{http.StatusBadRequest, "MSG_EMPTY"}
+	}
+	params, err := query(r)
+	if err != nil {
+		return "", err
+	}
+	name, err := newTopicName(params)
+	if err != nil {
+		return "", err
+	}
+	var due int64
+	if params.Has("defer") {
+		ms, err := strconv.ParseInt(params.Get("defer"), 10, 64)
+		if err != nil || ms < 0 || ms > s.options.MaxReqTimeout.Milliseconds() {
+			return "", &apiError{http.StatusBadRequest, "INVALID_DEFER"}
+		}
+		if ms > 0 {
+			due = time.Now().UnixMilli() + ms
+		}
+	}
+	p := publication{doneC: make(chan struct{})}
+	p.batch.Append(body, due)
+	p.bodyBytes = len(body)
+	return "OK", s.publish(r.Context(), name, &p)
+}
+
+// mpub is POST /mpub?topic=T[&binary=B]: the body is one message a line, or with binary=true nsqd's MPUB body. The messages
+// form one batch: all of them are published, or none.
+func (s *Server) mpub(r *http.Request) (string, error) {
+	body, err := s.read(r, s.options.MaxBodySize, "BODY_TOO_BIG")
+	if err != nil {
+		return "", err
+	}
+	params, err := query(r)
+	if err != nil {
+		return "", err
+	}
+	name, err := newTopicName(params)
+	if err != nil {
+		return "", err
+	}
+	p := publication{doneC: make(chan struct{})}
+	fill := s.appendLines
+	if isBinary(params.Get("binary")) {
+		fill = s.appendBinary
+	}
+	if err := fill(&p, body); err != nil {
+		return "", err
+	}
+	return "OK", s.publish(r.Context(), name, &p)
+}
+
+// isBinary reads the parameter binary as nsqd does: what is neither true nor false is true.
+func isBinary(value string) bool {
+	switch value {
+	case "", "false", "0":
+		return false
+	}
+	return true
+}
+
+// appendLines takes each line as a message; empty ones are skipped.
+func (s *Server) appendLines(p *publication, body []byte) error {
+	for line := range bytes.SplitSeq(body, []byte{'\n'}) {
+		if len(line) > s.options.MaxMsgSize {
+			return &apiError{http.StatusRequestEntityTooLarge, "MSG_TOO_BIG"}
+		}
+		if len(line) > 0 {
+			p.batch.Append(line, 0)
+			p.bodyBytes += len(line)
+		}
+	}
+	return nil
+}
+
+// appendBinary takes the messages of an MPUB body.
+func (s *Server) appendBinary(p *publication, body []byte) error {
+	limits := nsqwire.Limits{MaxMsgSize: s.options.MaxMsgSize, MaxBodySize: s.options.MaxBodySize}
+	messages, err := nsqwire.ParseMPUB(body, &limits)
+	if err != nil {
+		word := "BAD_BODY"
+		var wire *nsqwire.Error
+		if errors.As(err, &wire) && wire.Code == nsqwire.CodeBadMessage {
+			word = "BAD_MESSAGE"
+		}
+		return &apiError{http.StatusRequestEntityTooLarge, word}
+	}
+	for {
+		message, ok := messages.Next()
+		if !ok {
+			return nil
+		}
+		p.batch.Append(message, 0)
+		p.bodyBytes += len(message)
+	}
+}
+
+// read reads a body of at most limit bytes.
+func (s *Server) read(r *http.Request, limit int, tooBig string) ([]byte, error) {
+	if s.closing.Load() {
+		return nil, broker.ErrClosed
+	}
+	if r.ContentLength > int64(limit) {
+		return nil, &apiError{http.StatusRequestEntityTooLarge, tooBig}
+	}
+	var body bytes.Buffer
+	if r.ContentLength > 0 {
+		body.Grow(int(min(r.ContentLength+1, 64<<10))) // more only when it has arrived
+	}
+	if _, err := body.ReadFrom(io.LimitReader(r.Body, int64(limit)+1)); err != nil {
+		return nil, &apiError{http.StatusInternalServerError, "INTERNAL_ERROR"} // the client broke off
+	}
+	if body.Len() > limit {
+		return nil, &apiError{http.StatusRequestEntityTooLarge, tooBig}
+	}
+	return body.Bytes(), nil
+}
+
+// publication is one request's batch on its way; it is the proposal's owner.
+type publication struct {
+	batch     record.Builder
+	bodyBytes int
+	proposal  broker.Proposal
+	doneC     chan struct{} // closed when proposal.Err is set
+}
+
+// Proposed implements broker.Owner.
+func (p *publication) Proposed(*broker.Proposal) { close(p.doneC) }
+
+// publish submits the batch and waits until it is committed, or until the request's context ends; then the outcome is unknown.
+// A batch without messages makes sure that the topic exists, as in nsqd.
+func (s *Server) publish(ctx context.Context, topic string, p *publication) error {
+	t, ok := s.broker.Topic(topic)
+	if !ok {
+		var err error
+		if t, err = s.broker.CreateTopic(ctx, topic); err != nil {
+			return err
+		}
+	}
+	messages := p.batch.Count()
+	if messages == 0 {
+		return nil
+	}
+	if messages > math.MaxInt32 {
+		return &apiError{http.StatusRequestEntityTooLarge, "BODY_TOO_BIG"}
+	}
+	p.proposal = broker.Proposal{Flags: p.batch.Flags(), Owner: p, Messages: messages, BodyBytes: p.bodyBytes}
+	p.proposal.Payload = p.batch.Finish(time.Now().UnixMilli())
+	s.submits.Go(func() { t.Publish(&p.proposal) }) // it may wait for room, which has no context
+	select {
+	case <-p.doneC:
+		return p.proposal.Err
+	case <-ctx.Done():
+		return fmt.Errorf("publish to %s: %w: %w", topic, broker.ErrUnknown, ctx.Err())
+	}
+}

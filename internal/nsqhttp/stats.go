@@ -1,0 +1,207 @@
+package nsqhttp
+
+import (
+	"net/http"
+	"runtime"
+	"slices"
+	"strconv"
+
+	"github.com/weirmq/weir/internal/broker"
+)
+
+// nodeStats is the answer of /stats?format=json. The order and the names of the fields are nsqd's.
+type nodeStats struct {
+	Version   string        `json:"version"`
+	Health    string        `json:"health"`
+	StartTime int64         `json:"start_time"`
+	Topics    []topicStats  `json:"topics"`
+	Memory    *memoryStats  `json:"memory,omitempty"`
+	Producers []clientStats `json:"producers"`
+}
+
+type topicStats struct {
+	TopicName    string         `json:"topic_name"`
+	Channels     []channelStats `json:"channels"`
+	Depth        int64          `json:"depth"`
+	BackendDepth int64          `json:"backend_depth"`
+	MessageCount uint64         `json:"message_count"`
+	MessageBytes uint64         `json:"message_bytes"`
+	Paused       bool           `json:"paused"`
+	Latency      latencyStats   `json:"e2e_processing_latency"`
+}
+
+type channelStats struct {
+	ChannelName   string        `json:"channel_name"`
+	Depth         int64         `json:"depth"`
+	BackendDepth  int64         `json:"backend_depth"`
+	InFlightCount int64         `json:"in_flight_count"`
+	DeferredCount int64         `json:"deferred_count"`
+	MessageCount  uint64        `json:"message_count"`
+	RequeueCount  uint64        `json:"requeue_count"`
+	TimeoutCount  uint64        `json:"timeout_count"`
+	ClientCount   int           `json:"client_count"`
+	Clients       []clientStats `json:"clients"`
+	Paused        bool          `json:"paused"`
+	Latency       latencyStats  `json:"e2e_processing_latency"`
+	// Weir's own; absent unless there is something to say.
+	Dropped uint64 `json:"dropped_count,omitempty"`
+	Full    bool   `json:"full,omitempty"`
+}
+
+type clientStats struct {
+	ClientID                 string     `json:"client_id"`
+	Hostname                 string     `json:"hostname"`
+	Version                  string     `json:"version"`
+	RemoteAddress            string     `json:"remote_address"`
+	State                    int32      `json:"state"`
+	ReadyCount               int64      `json:"ready_count"`
+	InFlightCount            int64      `json:"in_flight_count"`
+	MessageCount             uint64     `json:"message_count"`
+	FinishCount              uint64     `json:"finish_count"`
+	RequeueCount             uint64     `json:"requeue_count"`
+	ConnectTime              int64      `json:"connect_ts"`
+	SampleRate               int32      `json:"sample_rate"`
+	Deflate                  bool       `json:"deflate"`
+	Snappy                   bool       `json:"snappy"`
+	UserAgent                string     `json:"user_agent"`
+	TopologyZone             string     `json:"topology_zone"`
+	TopologyRegion           string     `json:"topology_region"`
+	PubCounts                []pubCount `json:"pub_counts,omitempty"`
+	TLS                      bool       `json:"tls"`
+	CipherSuite              string     `json:"tls_cipher_suite"`
+	TLSVersion               string     `json:"tls_version"`
+	NegotiatedProtocol       string     `json:"tls_negotiated_protocol"`
+	NegotiatedProtocolMutual bool       `json:"tls_negotiated_protocol_is_mutual"`
+}
+
+type pubCount struct {
+	Topic string `json:"topic"`
+	Count uint64 `json:"count"`
+}
+
+// latencyStats is never measured: no percentiles are configured.
+type latencyStats struct {
+	Count       int   `json:"count"`
+	Percentiles []any `json:"percentiles"`
+}
+
+type memoryStats struct {
+	HeapObjects       uint64 `json:"heap_objects"`
+	HeapIdleBytes     uint64 `json:"heap_idle_bytes"`
+	HeapInUseBytes    uint64 `json:"heap_in_use_bytes"`
+	HeapReleasedBytes uint64 `json:"heap_released_bytes"`
+	GCPauseUsec100    uint64 `json:"gc_pause_usec_100"`
+	GCPauseUsec99     uint64 `json:"gc_pause_usec_99"`
+	GCPauseUsec95     uint64 `json:"gc_pause_usec_95"`
+	NextGCBytes       uint64 `json:"next_gc_bytes"`
+	GCTotalRuns       uint32 `json:"gc_total_runs"`
+}
+
+// stats is GET /stats[?format=json][&topic=T][&channel=C][&include_clients=B][&include_mem=B].
+func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
+	params, err := query(r)
+	if err != nil {
+		s.writeError(w, err)
+		return
+	}
+	topic, channel := params.Get("topic"), params.Get("channel")
+	clients := unlessFalse(params.Get("include_clients"))
+	all := nodeStats{
+		Version: s.options.Version, Health: s.health(), StartTime: s.options.Started.Unix(),
+		Topics: s.topicStats(topic, channel, clients),
+	}
+	if unlessFalse(params.Get("include_mem")) {
+		all.Memory = readMemory()
+	}
+	if clients {
+		for _, c := range s.options.Producers() {
+			if topic == "" || slices.ContainsFunc(c.PubCounts, func(p broker.PubCount) bool { return p.Topic == topic }) {
+				all.Producers = append(all.Producers, newClientStats(&c))
+			}
+		}
+	}
+	if params.Get("format") == "json" {
+		s.writeJSON(w, http.StatusOK, all)
+		return
+	}
+	w.Header().Set("X-NSQ-Content-Type", "nsq; version=1.0")
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	s.writeStatsText(w, &all)
+}
+
+// unlessFalse reads a switch that is on by default.
+func unlessFalse(value string) bool {
+	on, err := strconv.ParseBool(value)
+	return err != nil || on
+}
+
+// topicStats describes the topics asked for. As in nsqd, an unknown topic gives null, and a topic without the channel asked for
+// is left out.
+func (s *Server) topicStats(topic, channel string, clients bool) []topicStats {
+	if _, ok := s.broker.Topic(topic); topic != "" && !ok {
+		return nil
+	}
+	topics := []topicStats{}
+	for _, t := range s.broker.Stats(topic, channel, clients) {
+		if channel != "" && len(t.Channels) == 0 {
+			continue
+		}
+		channels := make([]channelStats, 0, len(t.Channels))
+		for i := range t.Channels {
+			channels = append(channels, newChannelStats(&t.Channels[i], clients))
+		}
+		topics = append(topics, topicStats{
+			TopicName: t.Name, Channels: channels, Depth: t.Depth, BackendDepth: t.Depth,
+			MessageCount: t.MessageCount, MessageBytes: t.MessageBytes, Paused: t.Paused,
+		})
+	}
+	return topics
+}
+
+// newChannelStats gives a channel in nsqd's shape. Everything is on disk, so the backend's depth is the depth.
+func newChannelStats(c *broker.ChannelStats, clients bool) channelStats {
+	out := channelStats{
+		ChannelName: c.Name, Depth: c.Depth, BackendDepth: c.Depth, InFlightCount: c.InFlight, DeferredCount: c.Deferred,
+		MessageCount: c.MessageCount, RequeueCount: c.RequeueCount, TimeoutCount: c.TimeoutCount, ClientCount: c.ClientCount,
+		Paused: c.Paused, Dropped: c.DroppedCount, Full: c.Full,
+	}
+	if clients {
+		out.Clients = make([]clientStats, 0, len(c.Clients))
+		for i := range c.Clients {
+			out.Clients = append(out.Clients, newClientStats(&c.Clients[i]))
+		}
+	}
+	return out
+}
+
+func newClientStats(c *broker.ClientStats) clientStats {
+	out := clientStats{
+		ClientID: c.ClientID, Hostname: c.Hostname, Version: c.Version, RemoteAddress: c.RemoteAddress, State: c.State,
+		ReadyCount: c.ReadyCount, InFlightCount: c.InFlightCount, MessageCount: c.MessageCount, FinishCount: c.FinishCount,
+		RequeueCount: c.RequeueCount, ConnectTime: c.ConnectTime, SampleRate: c.SampleRate, Deflate: c.Deflate,
+		Snappy: c.Snappy, UserAgent: c.UserAgent, TLS: c.TLS,
+	}
+	for _, p := range c.PubCounts {
+		out.PubCounts = append(out.PubCounts, pubCount(p))
+	}
+	return out
+}
+
+// readMemory describes the heap and the newest garbage collections' pauses.
+func readMemory() *memoryStats {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	pauses := slices.Clone(m.PauseNs[:min(int(m.NumGC), len(m.PauseNs))])
+	slices.Sort(pauses)
+	percentile := func(p int) uint64 {
+		if len(pauses) == 0 {
+			return 0
+		}
+		return pauses[(len(pauses)-1)*p/100] / 1000
+	}
+	return &memoryStats{
+		HeapObjects: m.HeapObjects, HeapIdleBytes: m.HeapIdle, HeapInUseBytes: m.HeapInuse, HeapReleasedBytes: m.HeapReleased,
+		GCPauseUsec100: percentile(100), GCPauseUsec99: percentile(99), GCPauseUsec95: percentile(95),
+		NextGCBytes: m.NextGC, GCTotalRuns: m.NumGC,
+	}
+}

@@ -1,0 +1,49 @@
+package nsqhttp
+
+import "net/http"
+
+// createTopic is POST /topic/create?topic=T. An existing topic is no error.
+func (s *Server) createTopic(r *http.Request) (string, error) {
+	params, err := query(r)
+	if err != nil {
+		return "", err
+	}
+	name, err := newTopicName(params)
+	if err != nil {
+		return "", err
+	}
+	_, err = s.broker.CreateTopic(r.Context(), name)
+	return "", err
+}
+
+// deleteTopic is POST /topic/delete?topic=T: with its channels and messages.
+func (s *Server) deleteTopic(r *http.Request) (string, error) {
+	t, err := s.existingTopic(r)
+	if err != nil {
+		return "", err
+	}
+	return "", s.broker.DeleteTopic(r.Context(), t.Name())
+}
+
+// emptyTopic is POST /topic/empty?topic=T: the messages that no channel has yet, not those of channels.
+func (s *Server) emptyTopic(r *http.Request) (string, error) {
+	t, err := s.existingTopic(r)
+	if err != nil {
+		return "", err
+	}
+	return "", t.Empty(r.Context())
+}
+
+// pauseTopic is POST /topic/pause?topic=T: nothing flows into channels; publishing goes on.
+func (s *Server) pauseTopic(r *http.Request) (string, error) { return s.setTopicPaused(r, true) }
+
+// unpauseTopic is POST /topic/unpause?topic=T.
+func (s *Server) unpauseTopic(r *http.Request) (string, error) { return s.setTopicPaused(r, false) }
+
+func (s *Server) setTopicPaused(r *http.Request, paused bool) (string, error) {
+	t, err := s.existingTopic(r)
+	if err != nil {
+		return "", err
+	}
+	return "", t.SetPaused(r.Context(), paused)
+}
