@@ -184,10 +184,12 @@ func TestRenameBetweenDirectoriesNeedsBothSynced(t *testing.T) {
 		return m
 	}
 	both := func(after *Mem) string { return nameList(t, "/x")(after) + nameList(t, "/y")(after) }
+	for _, one := range []string{"/x", "/y"} {
+		m := start()
+		ok(t, m.SyncDir(one))
+		only(t, outcomes(m, both), "[a][]", "[][a]")
+	}
 	m := start()
-	ok(t, m.SyncDir("/x"))
-	only(t, outcomes(m, both), "[a][]", "[][a]")
-	m = start()
 	ok(t, m.SyncDir("/x"))
 	ok(t, m.SyncDir("/y"))
 	only(t, outcomes(m, both), "[][a]")
@@ -203,6 +205,32 @@ func TestNamesOfOneDirectoryAreIndependentButOneNameKeepsItsOrder(t *testing.T) 
 	put(t, m, "/tmp", "")
 	ok(t, m.Rename("/tmp", "/a"))
 	only(t, outcomes(m, nameList(t, "/")), "[]", "[tmp]", "[a]")
+}
+
+func TestNameIsReusedOnlyIfWhatFreedItReachedTheDisk(t *testing.T) {
+	m := NewMem(1)
+	put(t, m, "/a", "old")
+	ok(t, m.SyncAll("/"))
+	ok(t, m.Rename("/a", "/b"))
+	ok(t, put(t, m, "/a", "new").Sync())
+	only(t, outcomes(m, func(after *Mem) string {
+		out := ""
+		for _, name := range must(after.ReadDir("/"))(t) {
+			out += name + "=" + string(contents(t, after, name)) + " "
+		}
+		return out
+	}), "a=old ", "b=old ", "a=new b=old ")
+}
+
+func TestSyncDirTakesAlongWhatItsNamesBuildOn(t *testing.T) {
+	m := NewMem(1)
+	put(t, m, "/x/a", "hello")
+	ok(t, m.MkdirAll("/y"))
+	ok(t, m.SyncAll("/"))
+	ok(t, m.Rename("/x/a", "/y/a"))
+	ok(t, m.Remove("/y/a"))
+	ok(t, m.SyncDir("/y"))
+	only(t, outcomes(m, nameList(t, "/x")), "[]")
 }
 
 func TestLostDirectoryTakesItsFilesAlong(t *testing.T) {
@@ -238,6 +266,36 @@ func TestKillKeepsWhatWasWrittenButMakesNothingDurable(t *testing.T) {
 	if got := string(contents(t, m.Kill(), "/a")); got != "hello" {
 		t.Fatalf("writes to the later disk changed the earlier one: %q", got)
 	}
+}
+
+func TestWhatWasNotSyncedBeforeAKillCanStillBeLostAfterIt(t *testing.T) {
+	m := NewMem(1)
+	f := put(t, m, "/a", "old")
+	ok(t, m.SyncAll("/"))
+	writeAt(t, f, "new", 0)
+	m = m.Kill()
+	seen := outcomes(m, func(after *Mem) string { return string(contents(t, after, "/a")) })
+	if seen["old"] == 0 || seen["new"] == 0 {
+		t.Errorf("outcomes %v", seen)
+	}
+	m = m.Kill()
+	ok(t, must(m.OpenWrite("/a"))(t).Sync()) // what the next process does before it trusts the bytes
+	only(t, outcomes(m, func(after *Mem) string { return string(contents(t, after, "/a")) }), "new")
+}
+
+func TestRemovedFileGivesItsSpaceBackOnce(t *testing.T) {
+	m := NewMem(1)
+	m.SetCapacity(4 * pageBytes)
+	f := put(t, m, "/a", pattern('x', 3*pageBytes))
+	ok(t, m.Remove("/a"))
+	ok(t, f.Truncate(0))
+	writeAt(t, f, pattern('x', 9*pageBytes), 0)
+	if u := must(m.Usage("/"))(t); u.Free != 4*pageBytes {
+		t.Fatalf("%d bytes free", u.Free)
+	}
+	put(t, m, "/b", pattern('x', 4*pageBytes))
+	_, err := must(m.Create("/c"))(t).WriteAt([]byte("x"), 0)
+	isErr(t, err, ErrNoSpace)
 }
 
 func TestCrashedDisksShareNothing(t *testing.T) {
