@@ -1,7 +1,6 @@
 package hostile
 
 import (
-	"encoding/binary"
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
@@ -10,9 +9,6 @@ import (
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/record"
 )
-
-// batchHeaderBytes is the size of a RecordBatch v2 without records.
-const batchHeaderBytes = 61
 
 // A group is the truth about one log, shared by all nodes that hold it. Its mutex guards everything of the log on every
 // node: disks, and the state of open logs.
@@ -76,8 +72,7 @@ func (g *group) appendLocked(from *Log, p *broker.Proposal, now int64) {
 		e.Time = max(now, last.Time)
 	}
 	if e.Kind == record.KindBatch {
-		binary.BigEndian.PutUint64(e.Payload, uint64(e.Base))
-		binary.BigEndian.PutUint32(e.Payload[12:], uint32(e.Term))
+		record.Batch(e.Payload).Stamp(e.Base, int32(e.Term))
 	}
 	c := committed{entry: e, sum: crc32.ChecksumIEEE(e.Payload)}
 	g.mu.tail = append(g.mu.tail, pending{committed: c, from: from, proposal: p})

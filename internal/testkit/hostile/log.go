@@ -132,8 +132,12 @@ func (l *Log) admitLocked(p *broker.Proposal) error {
 	g, o := l.group, &l.node.options
 	switch p.Kind {
 	case record.KindBatch:
-		if len(p.Payload) < batchHeaderBytes {
-			panic(fmt.Sprintf("hostile: a batch of %d bytes was proposed", len(p.Payload)))
+		b, err := record.ParseBatch(p.Payload)
+		if err == nil {
+			err = b.Verify()
+		}
+		if err != nil {
+			panic(fmt.Sprintf("hostile: a bad batch was proposed: %v", err))
 		}
 	case record.KindControl, record.KindCarry:
 	default:

@@ -148,3 +148,82 @@ func testTrim(t *testing.T, s *subject) {
 		t.Fatalf("the log begins at %d after a trim of everything", list[0].First)
 	}
 }
+
+// expectCarried fails the test unless offset reads as part of a batch with gaps, with its old time.
+func (s *subject) expectCarried(offset record.Offset, at int64, body string) {
+	s.t.Helper()
+	rd := s.log.NewReader()
+	defer rd.Release()
+	b, time, err := rd.Batch(offset)
+	if err != nil {
+		s.t.Fatalf("read the carried offset %d: %v", offset, err)
+	}
+	bodies, err := Bodies(b)
+	if err != nil || string(bodies[offset]) != body || time != at {
+		s.t.Fatalf("offset %d holds %q of time %d, %v; carried was %q of time %d", offset, bodies[offset], time, err, body, at)
+	}
+}
+
+func testCarry(t *testing.T, s *subject) {
+	for range 3 {
+		s.publish([]byte("a"), []byte("b"), []byte("c"))
+	}
+	first := s.machine.Entries()[0].Time
+	s.roll()
+	// Offsets 0 and 2 stay, and 7 of another batch.
+	payload := record.AppendCarried(nil, first, at(0, sparse([]int{0, 2}, [][]byte{[]byte("a"), []byte("c")})))
+	payload = record.AppendCarried(payload, first+1, at(7, sparse([]int{0}, [][]byte{[]byte("b")})))
+	if p := Propose(s.log, s.machine, record.KindCarry, payload).Outcome(t); p.Err != nil {
+		t.Fatal(p.Err)
+	}
+	for i, seg := range s.segments() {
+		if seg.Carries != !seg.Sealed {
+			t.Errorf("segment %d: carries is %v", i, seg.Carries)
+		}
+	}
+	upTo := s.checkpoint("state")
+	if err := s.log.Trim(9); err != nil {
+		t.Fatal(err)
+	}
+	check := func() {
+		t.Helper()
+		if start, end := s.log.Bounds(); start != 9 || end != 9 {
+			t.Fatalf("bounds are [%d, %d) after the trim", start, end)
+		}
+		s.expectCarried(0, first, "a")
+		s.expectCarried(2, first, "c")
+		s.expectCarried(7, first+1, "b")
+		rd := s.log.NewReader()
+		defer rd.Release()
+		for _, off := range []record.Offset{1, 3, 6, 8} {
+			if _, _, err := rd.Batch(off); !errors.Is(err, broker.ErrOffsetOutOfRange) {
+				t.Fatalf("reading offset %d, trimmed and not carried: %v", off, err)
+			}
+		}
+	}
+	check()
+	s.restart(upTo)
+	check()
+	// Carried again with a later time, offset 2 alone outlives the next segment.
+	s.publish([]byte("d"))
+	s.roll()
+	again := record.AppendCarried(nil, first+2, at(2, sparse([]int{0}, [][]byte{[]byte("c")})))
+	if p := Propose(s.log, s.machine, record.KindCarry, again).Outcome(t); p.Err != nil {
+		t.Fatal(p.Err)
+	}
+	s.expectCarried(2, first+2, "c")
+	s.checkpoint("newer")
+	if err := s.log.Trim(10); err != nil {
+		t.Fatal(err)
+	}
+	s.expectCarried(2, first+2, "c")
+	if _, _, err := s.log.NewReader().Batch(0); !errors.Is(err, broker.ErrOffsetOutOfRange) {
+		t.Fatalf("reading offset 0, carried by a trimmed segment: %v", err)
+	}
+}
+
+// at gives a batch its base offset.
+func at(base record.Offset, b record.Batch) record.Batch {
+	b.Stamp(base, 1)
+	return b
+}

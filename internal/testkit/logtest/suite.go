@@ -38,6 +38,7 @@ func Run(t *testing.T, c Config) {
 		{"RollSealsWhatHoldsAnything", testRoll},
 		{"TrimWaitsForACheckpoint", testTrimNeedsCheckpoint},
 		{"TrimDeletesFinishedSegments", testTrim},
+		{"CarriedMessagesOutliveTheirSegments", testCarry},
 		{"CloseAnswersEverything", testCloseAnswers},
 		{"ClosedLogsTakeNothing", testClosed},
 	} {
