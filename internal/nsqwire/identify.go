@@ -31,9 +31,9 @@ type Identify struct {
 	TopologyZone        string `json:"topology_zone"`
 }
 
-// DecodeIdentify decodes the body of IDENTIFY. The error is an *Error of CodeBadBody. The ranges of the values are the
+// DecodeIdentify decodes the body of IDENTIFY. The error is of CodeBadBody. The ranges of the values are the
 // matter of Terms.Apply.
-func DecodeIdentify(body []byte) (*Identify, error) {
+func DecodeIdentify(body []byte) (*Identify, *Error) {
 	id := new(Identify)
 	if err := json.Unmarshal(body, id); err != nil {
 		return nil, Errorf(CodeBadBody, "IDENTIFY failed to decode JSON body")
@@ -71,8 +71,8 @@ type Terms struct {
 	MsgTimeout          time.Duration
 }
 
-// Apply returns the terms after a client's wishes, or an *Error of CodeBadBody that names the first value out of range.
-func (t Terms) Apply(id *Identify, lim *IdentifyLimits) (Terms, error) {
+// Apply returns the terms after a client's wishes, or an error of CodeBadBody that names the first value out of range.
+func (t Terms) Apply(id *Identify, lim *IdentifyLimits) (Terms, *Error) {
 	var ok bool
 	if t.HeartbeatInterval, ok = wish(id.HeartbeatInterval, t.HeartbeatInterval, minHeartbeatInterval, lim.MaxHeartbeatInterval); !ok {
 		return t, refused("heartbeat interval", id.HeartbeatInterval)

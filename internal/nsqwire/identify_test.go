@@ -1,7 +1,6 @@
 package nsqwire
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -20,7 +19,7 @@ var defaultTerms = Terms{
 }
 
 // negotiate decodes and applies.
-func negotiate(body string) (Terms, error) {
+func negotiate(body string) (Terms, *Error) {
 	id, err := DecodeIdentify([]byte(body))
 	if err != nil {
 		return defaultTerms, err
@@ -112,8 +111,7 @@ func FuzzIdentify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		terms, err := negotiate(string(body))
 		if err != nil {
-			var e *Error
-			if !errors.As(err, &e) || e.Code != CodeBadBody {
+			if err.Code != CodeBadBody {
 				t.Fatalf("error %v", err)
 			}
 			return

@@ -1,0 +1,143 @@
+package nsqtcp
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/weirmq/weir/internal/nsqwire"
+)
+
+// Options configure a Server. The zero value of a field means its default, which is that of nsqd's flag of the same name.
+type Options struct {
+	// Logger takes what an operator should know. Default: discard.
+	Logger *slog.Logger
+	// Version is what IDENTIFY reports; clients parse it as a semantic version. Default "1.3.0".
+	Version string
+	// MaxConnections bounds the connections at one time; further ones are closed at once. Default 65,536.
+	MaxConnections int
+	// MaxMsgSize bounds one message, in bytes. Default 1 MiB.
+	MaxMsgSize int
+	// MaxBodySize bounds the body of one command, in bytes. Default 5 MiB.
+	MaxBodySize int
+	// MaxRdyCount bounds RDY. Default 2500.
+	MaxRdyCount int
+	// MsgTimeout is how long a message may be in flight if the client asks for nothing else. Default 60s.
+	MsgTimeout time.Duration
+	// MaxMsgTimeout bounds what a client may ask for. Default 15m.
+	MaxMsgTimeout time.Duration
+	// MaxReqTimeout bounds the delay of REQ and DPUB. Default 1h.
+	MaxReqTimeout time.Duration
+	// HeartbeatInterval is that of clients that ask for nothing else. Default 30s.
+	HeartbeatInterval time.Duration
+	// MaxHeartbeatInterval bounds what a client may ask for. Default 60s.
+	MaxHeartbeatInterval time.Duration
+	// MaxOutputBufferSize bounds the output buffer that a client may ask for, in bytes. Default 64 KiB.
+	MaxOutputBufferSize int
+	// OutputBufferTimeout is reported to clients that ask for nothing else. What is ready is sent at once whatever is agreed
+	// on: the timeout is an upper bound. Default 250ms.
+	OutputBufferTimeout time.Duration
+	// MinOutputBufferTimeout and MaxOutputBufferTimeout bound what a client may ask for. Defaults 25ms, 30s.
+	MinOutputBufferTimeout time.Duration
+	MaxOutputBufferTimeout time.Duration
+	// MaxDeflateLevel is reported to clients. Default 6.
+	MaxDeflateLevel int
+}
+
+// defaultOutputBufferSize is nsqd's, in bytes; it has no flag.
+const defaultOutputBufferSize = 16 << 10
+
+func (o *Options) setDefaults() {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	setDefault(&o.Version, "1.3.0")
+	setDefault(&o.MaxConnections, 65_536)
+	setDefault(&o.MaxMsgSize, 1<<20)
+	setDefault(&o.MaxBodySize, 5<<20)
+	setDefault(&o.MaxRdyCount, 2500)
+	setDefault(&o.MsgTimeout, time.Minute)
+	setDefault(&o.MaxMsgTimeout, 15*time.Minute)
+	setDefault(&o.MaxReqTimeout, time.Hour)
+	setDefault(&o.HeartbeatInterval, 30*time.Second)
+	setDefault(&o.MaxHeartbeatInterval, time.Minute)
+	setDefault(&o.MaxOutputBufferSize, 64<<10)
+	setDefault(&o.OutputBufferTimeout, 250*time.Millisecond)
+	setDefault(&o.MinOutputBufferTimeout, 25*time.Millisecond)
+	setDefault(&o.MaxOutputBufferTimeout, 30*time.Second)
+	setDefault(&o.MaxDeflateLevel, 6)
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Validate names the first field that is out of range, defaults applied.
+func (o *Options) Validate() error {
+	v := *o
+	v.setDefaults()
+	for _, f := range []struct {
+		name         string
+		value, limit int64
+	}{
+		{"MaxConnections", int64(v.MaxConnections), 1 << 30},
+		{"MaxMsgSize", int64(v.MaxMsgSize), 1 << 30},
+		{"MaxBodySize", int64(v.MaxBodySize), 1 << 30},
+		{"MaxRdyCount", int64(v.MaxRdyCount), 1 << 30},
+		{"MaxOutputBufferSize", int64(v.MaxOutputBufferSize), 1 << 30},
+	} {
+		if f.value < 1 || f.value > f.limit {
+			return fmt.Errorf("%s %d: must be 1 to %d", f.name, f.value, f.limit)
+		}
+	}
+	for _, f := range []struct {
+		name         string
+		value, limit time.Duration
+		limitName    string
+	}{
+		{"MsgTimeout", v.MsgTimeout, v.MaxMsgTimeout, "MaxMsgTimeout"},
+		{"MaxReqTimeout", v.MaxReqTimeout, 10 * 365 * 24 * time.Hour, "ten years"},
+		{"HeartbeatInterval", v.HeartbeatInterval, v.MaxHeartbeatInterval, "MaxHeartbeatInterval"},
+		{"MinOutputBufferTimeout", v.MinOutputBufferTimeout, v.MaxOutputBufferTimeout, "MaxOutputBufferTimeout"},
+		{"OutputBufferTimeout", v.OutputBufferTimeout, v.MaxOutputBufferTimeout, "MaxOutputBufferTimeout"},
+	} {
+		if f.value < time.Millisecond || f.value > f.limit {
+			return fmt.Errorf("%s %v: must be 1ms to %s (%v)", f.name, f.value, f.limitName, f.limit)
+		}
+	}
+	if v.MaxDeflateLevel < 1 || v.MaxDeflateLevel > 9 {
+		return fmt.Errorf("MaxDeflateLevel %d: must be 1 to 9", v.MaxDeflateLevel)
+	}
+	return nil
+}
+
+// limits returns what bounds commands.
+func (o *Options) limits() nsqwire.Limits {
+	return nsqwire.Limits{
+		MaxMsgSize: o.MaxMsgSize, MaxBodySize: o.MaxBodySize, MaxRdyCount: o.MaxRdyCount, MaxReqTimeout: o.MaxReqTimeout,
+	}
+}
+
+// identifyLimits returns what bounds a client's wishes.
+func (o *Options) identifyLimits() nsqwire.IdentifyLimits {
+	return nsqwire.IdentifyLimits{
+		MaxHeartbeatInterval:   o.MaxHeartbeatInterval,
+		MaxOutputBufferSize:    o.MaxOutputBufferSize,
+		MinOutputBufferTimeout: o.MinOutputBufferTimeout,
+		MaxOutputBufferTimeout: o.MaxOutputBufferTimeout,
+		MaxMsgTimeout:          o.MaxMsgTimeout,
+	}
+}
+
+// terms returns what holds for a session before IDENTIFY.
+func (o *Options) terms() nsqwire.Terms {
+	return nsqwire.Terms{
+		HeartbeatInterval:   o.HeartbeatInterval,
+		OutputBufferSize:    min(defaultOutputBufferSize, o.MaxOutputBufferSize),
+		OutputBufferTimeout: o.OutputBufferTimeout,
+		MsgTimeout:          o.MsgTimeout,
+	}
+}

@@ -1,0 +1,173 @@
+package nsqtcp
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/nsqwire"
+)
+
+const (
+	// flushSize is how much output is gathered at most before it is written, in bytes; the message that crosses it is the
+	// last.
+	flushSize = 128 << 10
+	// pullMax bounds the messages of one Pull, since flushSize does not count the headers of small ones.
+	pullMax = 2048
+	// keptOutputSize is the largest output buffer that is kept after a flush, in bytes.
+	keptOutputSize = 256 << 10
+)
+
+// output is the writing goroutine's side of a session.
+type output struct {
+	buf   []byte // frames not yet written
+	peak  int    // most bytes written at once since the last heartbeat
+	terms nsqwire.Terms
+	beat  *time.Ticker // nil without heartbeats
+	sub   subscription // from the OK of SUB on
+	ended bool         // the last answer is in buf
+}
+
+// Deliver implements broker.Sink.
+func (o *output) Deliver(m *broker.Message) {
+	o.buf = nsqwire.AppendMessage(o.buf, m.Time, m.Attempts, (*nsqwire.MessageID)(&m.ID), m.Body)
+}
+
+// write sends answers, messages and heartbeats until the last answer is out. It flushes before it asks the broker again, so
+// that a session that waits to be woken holds nothing back and is not stuck in a write.
+func (s *session) write(ctx context.Context) error {
+	s.out.setTerms(s.out.terms)
+	defer s.out.stopBeat()
+	for {
+		s.collect()
+		if err := s.pull(); err != nil {
+			return err
+		}
+		if len(s.out.buf) > 0 {
+			if err := s.flush(); err != nil {
+				return err
+			}
+			if !s.out.ended {
+				continue
+			}
+		}
+		if s.out.ended {
+			return nil
+		}
+		select {
+		case <-s.wakeC:
+		case <-s.out.beatC():
+			s.out.shrink()
+			s.out.buf = nsqwire.AppendResponse(s.out.buf, nsqwire.Heartbeat)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// collect moves ready answers into the output buffer.
+func (s *session) collect() {
+	for !s.out.ended && len(s.out.buf) < flushSize {
+		a, ok := s.answers.pop()
+		if !ok {
+			return
+		}
+		switch {
+		case a.batch != nil:
+			s.answerBatch(a.batch)
+		default:
+			s.out.buf = append(s.out.buf, a.frame...)
+		}
+		if a.terms != nil {
+			s.out.setTerms(*a.terms)
+		}
+		if a.sub != nil {
+			s.out.sub = a.sub
+		}
+		s.out.ended = s.out.ended || a.last
+	}
+}
+
+// answerBatch gives each publish of a batch its OK, or tells that it failed and ends the session.
+func (s *session) answerBatch(b *batch) {
+	if err := b.proposal.Err; err != nil {
+		s.failed.Store(true)
+		s.out.ended = true
+		s.out.buf = nsqwire.AppendError(s.out.buf, refusal(b.verb, err))
+		return
+	}
+	for range b.commands {
+		s.out.buf = nsqwire.AppendResponse(s.out.buf, nsqwire.OK)
+	}
+	s.stats.published(b.name, b.proposal.Messages)
+}
+
+// pull delivers what is ready, as much as fits. An error says that messages cannot be read.
+func (s *session) pull() error {
+	room := flushSize - len(s.out.buf)
+	if s.out.sub == nil || s.out.ended || room <= 0 || s.stopped.Load() || !s.turn.begin() {
+		return nil
+	}
+	n, err := s.out.sub.Pull(pullMax, room, &s.out)
+	if s.turn.leave() {
+		s.out.sub.Close()
+	}
+	s.stats.messages.Add(int64(n))
+	if err != nil {
+		s.log.Error("closing a consumer: its messages cannot be read", slog.Any("error", err))
+		return fmt.Errorf("pull: %w", err)
+	}
+	return nil
+}
+
+// flush writes the output buffer. The client has a heartbeat interval's time to take it.
+func (s *session) flush() error {
+	var deadline time.Time
+	if beat := s.out.terms.HeartbeatInterval; beat > 0 {
+		deadline = time.Now().Add(beat)
+	}
+	if err := s.conn.SetWriteDeadline(deadline); err != nil {
+		return err
+	}
+	_, err := s.conn.Write(s.out.buf)
+	s.out.peak = max(s.out.peak, len(s.out.buf))
+	s.out.buf = s.out.buf[:0]
+	if cap(s.out.buf) > keptOutputSize {
+		s.out.buf = nil
+	}
+	return err
+}
+
+// setTerms adopts the interval of heartbeats.
+func (o *output) setTerms(terms nsqwire.Terms) {
+	o.terms = terms
+	o.stopBeat()
+	if terms.HeartbeatInterval > 0 {
+		o.beat = time.NewTicker(terms.HeartbeatInterval)
+	}
+}
+
+func (o *output) stopBeat() {
+	if o.beat != nil {
+		o.beat.Stop()
+		o.beat = nil
+	}
+}
+
+// beatC is nil without heartbeats: it never fires.
+func (o *output) beatC() <-chan time.Time {
+	if o.beat == nil {
+		return nil
+	}
+	return o.beat.C
+}
+
+// shrink gives back an output buffer that has been far too large for a heartbeat interval.
+func (o *output) shrink() {
+	if len(o.buf) == 0 && cap(o.buf) > minInputSize && o.peak < cap(o.buf)/4 {
+		o.buf = nil
+	}
+	o.peak = 0
+}
