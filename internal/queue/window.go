@@ -25,8 +25,7 @@ type window struct {
 	ring       []slot // length 0 or a power of two; slots outside [base, read) are unused
 	inRing     int
 	strays     map[record.Offset]slot
-	stray      slot // the one that get returned last
-	limit      int  // of the ring, a power of two from minRing on; 0 stands for maxRing
+	limit      int // of the ring, a power of two from minRing on; 0 stands for maxRing
 }
 
 func (w *window) maxRing() int {
@@ -42,21 +41,18 @@ func (w *window) covers(off record.Offset) bool { return uint64(off-w.base) < ui
 
 func (w *window) slotOf(off record.Offset) *slot { return &w.ring[int(off)&(len(w.ring)-1)] }
 
-// get returns the slot of a message in flight, nil if it is not. It is valid until the window changes and not to be written
-// to: that of a stray is a copy.
-func (w *window) get(off record.Offset) *slot {
+// get returns the slot of a message in flight.
+func (w *window) get(off record.Offset) (slot, bool) {
 	if w.covers(off) && len(w.ring) > 0 {
 		if s := w.slotOf(off); s.used {
-			return s
+			return *s, true
 		}
 	}
-	if len(w.strays) > 0 {
-		if s, ok := w.strays[off]; ok {
-			w.stray = s
-			return &w.stray
-		}
+	if len(w.strays) == 0 {
+		return slot{}, false
 	}
-	return nil
+	s, ok := w.strays[off]
+	return s, ok
 }
 
 // put marks off, which is not in flight, as in flight.
@@ -177,15 +173,15 @@ func (w *window) strand() {
 }
 
 // each calls fn for every message in flight until it returns false, in no order. fn may remove the one it is called for.
-func (w *window) each(fn func(record.Offset, *slot) bool) {
+func (w *window) each(fn func(record.Offset, slot) bool) {
 	for off, s := range w.strays {
-		if !fn(off, &s) {
+		if !fn(off, s) {
 			return
 		}
 	}
 	for off, end := w.base, w.read; off < end && w.inRing > 0; off++ {
 		if off >= w.base {
-			if s := w.slotOf(off); s.used && !fn(off, s) {
+			if s := *w.slotOf(off); s.used && !fn(off, s) {
 				return
 			}
 		}

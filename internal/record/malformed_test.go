@@ -55,25 +55,6 @@ func TestMalformedRecordsStopTheIterator(t *testing.T) {
 	}
 }
 
-func TestMalformedHeadersAreAnError(t *testing.T) {
-	// Bytes from 68 on: 01*2 'a' 01*2 '1'.
-	valid := build([]plain{{headers: []plainHeader{{"a", []byte("1")}}}})
-	for what, headers := range map[string][]byte{
-		"null key":                   {1, 2 * 2, 'x', 'x'},
-		"bytes after the last value": {1 * 2, 'a', 0, 0},
-		"value past the end":         {1 * 2, 'a', 2 * 2, '1'},
-		"value length -2":            {2 * 2, 'a', 'a', 3},
-	} {
-		p := bytes.Clone(valid)
-		if copy(p[68:], headers); len(p) != 72 {
-			t.Fatalf("%d bytes", len(p))
-		}
-		if n, err := drain(p); n != 0 || !isMalformed(err) {
-			t.Errorf("%s: %d records, %v", what, n, err)
-		}
-	}
-}
-
 func TestBytesAfterTheLastRecordAreAnError(t *testing.T) {
 	p := build([]plain{{value: []byte("hi")}, {value: []byte("yo")}})
 	p[60] = 1 // one record fewer by the header
