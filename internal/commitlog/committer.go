@@ -1,0 +1,187 @@
+package commitlog
+
+import (
+	"errors"
+	"sync"
+	"time"
+)
+
+// committer runs the commit rounds of all logs that answer after the sync, and what other logs leave over. One goroutine runs
+// one round at a time: what arrives during a sync goes into the next. Its mutex guards the two lists only.
+type committer struct {
+	store *Store
+	wakeC chan struct{}
+	stopC chan struct{}
+	done  sync.WaitGroup
+
+	mu struct {
+		sync.Mutex
+		queue   []*Log
+		watched []watchedLog
+	}
+	// Of the running goroutine, reused by every round.
+	batch []*Log
+	round []*Log
+	tails []*tailFile
+}
+
+// watchedLog is a log whose durable end no frame tells yet.
+type watchedLog struct {
+	log    *Log
+	rounds uint64 // as of the last look
+}
+
+// markEvery is how often logs are looked at for a mark, which is written after one to two of these without an append.
+const markEvery = 45 * time.Millisecond
+
+func newCommitter(s *Store) *committer {
+	c := &committer{store: s, wakeC: make(chan struct{}, 1), stopC: make(chan struct{})}
+	c.done.Go(c.run)
+	return c
+}
+
+// enqueue puts l into the next round, unless it is there.
+func (c *committer) enqueue(l *Log) {
+	if l.queued.Swap(true) {
+		return
+	}
+	c.mu.Lock()
+	c.mu.queue = append(c.mu.queue, l)
+	c.mu.Unlock()
+	c.wake()
+}
+
+func (c *committer) wake() {
+	select {
+	case c.wakeC <- struct{}{}:
+	default:
+	}
+}
+
+// watch lets l write a mark when it falls idle.
+func (c *committer) watch(l *Log) {
+	if l.watched.Swap(true) {
+		return
+	}
+	c.mu.Lock()
+	c.mu.watched = append(c.mu.watched, watchedLog{l, l.rounds.Load()})
+	first := len(c.mu.watched) == 1
+	c.mu.Unlock()
+	if first {
+		c.wake()
+	}
+}
+
+// stop ends the goroutine. No log may be open.
+func (c *committer) stop() {
+	close(c.stopC)
+	c.done.Wait()
+}
+
+func (c *committer) run() {
+	timer := time.NewTimer(markEvery)
+	ticking := true
+	for {
+		select {
+		case <-c.wakeC:
+		case <-timer.C:
+			ticking = c.dueMarks()
+			if ticking {
+				timer.Reset(markEvery)
+			}
+		case <-c.stopC:
+			timer.Stop()
+			return
+		}
+		c.runRound()
+		if !ticking && c.watching() {
+			timer.Reset(markEvery)
+			ticking = true
+		}
+	}
+}
+
+func (c *committer) watching() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.mu.watched) > 0
+}
+
+// dueMarks enqueues the watched logs that were idle since the last look, and reports whether others are left.
+func (c *committer) dueMarks() bool {
+	c.mu.Lock()
+	var idle []*Log
+	busy := c.mu.watched[:0]
+	for _, w := range c.mu.watched {
+		if n := w.log.rounds.Load(); n != w.rounds {
+			busy = append(busy, watchedLog{w.log, n})
+		} else {
+			idle = append(idle, w.log)
+		}
+	}
+	clear(c.mu.watched[len(busy):])
+	c.mu.watched = busy
+	left := len(busy) > 0
+	c.mu.Unlock()
+	for _, l := range idle {
+		l.watched.Store(false)
+		l.markDue.Store(true)
+		c.enqueue(l)
+	}
+	return left
+}
+
+// runRound writes what all queued logs have, syncs once for all of them, and finishes them in turn.
+func (c *committer) runRound() {
+	c.mu.Lock()
+	c.batch, c.mu.queue = c.mu.queue, c.batch[:0]
+	c.mu.Unlock()
+	for i, l := range c.batch {
+		c.batch[i] = nil
+		l.queued.Store(false)
+		if l.tailTurn.tryAcquire() { // else the holder sees what is wanted when it is done
+			c.beginOf(l)
+		}
+	}
+	if len(c.round) == 0 {
+		return
+	}
+	c.store.syncTails(c.tails)
+	for i, l := range c.round {
+		err := l.synced(c.tails[i])
+		if l.entries != nil {
+			l.finish()
+		} else if err != nil {
+			l.wanted.Store(true) // the next round tells the source
+		}
+		c.round[i], c.tails[i] = nil, nil
+		l.releaseTail()
+	}
+	c.round, c.tails = c.round[:0], c.tails[:0]
+}
+
+// beginOf runs l's round up to the sync. Without need for a sync it ends there.
+func (c *committer) beginOf(l *Log) {
+	begun := l.begin()
+	if begun {
+		l.wanted.Store(true) // more may wait: the next round asks
+	}
+	sync := begun && l.policy == SyncAlways
+	switch mark := l.markDue.Swap(false); {
+	case sync:
+	case begun:
+		l.finish()
+	case mark:
+		wrote, err := l.writeMark()
+		sync = wrote && l.policy == SyncAlways
+		if errors.Is(err, ErrFailed) && !l.told.Load() {
+			l.wanted.Store(true) // the next round tells the source
+		}
+	}
+	if !sync {
+		l.releaseTail()
+		return
+	}
+	c.round = append(c.round, l)
+	c.tails = append(c.tails, l.mu.tail)
+}
