@@ -133,8 +133,8 @@ func (p *partition) decodeStateLocked(state []byte) error {
 		if r.err == nil && err != nil {
 			return fmt.Errorf("channel %q: %w", name, err)
 		}
-		if r.err == nil && !ValidChannelName(name) {
-			return fmt.Errorf("channel name %q: %w", name, errMalformedState)
+		if r.err == nil && (!ValidChannelName(name) || p.mu.byName[name] != nil || p.mu.channels[id] != nil) {
+			return fmt.Errorf("channel %d named %q is not valid, or there twice: %w", id, name, errMalformedState)
 		}
 		if r.err == nil {
 			d.durable++
