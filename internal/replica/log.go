@@ -121,12 +121,12 @@ func (l *Log) Collect(limitBytes int) []record.Entry {
 	return l.entries
 }
 
-// take moves waiting proposals of about limitBytes out of pending, at least one.
+// take moves waiting proposals out of pending until they reach limitBytes.
 func (l *Log) take(limitBytes int) []*broker.Proposal {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n, size := 0, 0
-	for n < len(l.pending) && (n == 0 || size+len(l.pending[n].Payload) <= limitBytes) {
+	for n < len(l.pending) && size < limitBytes {
 		size += len(l.pending[n].Payload)
 		n++
 	}
@@ -149,15 +149,21 @@ func (l *Log) Done(err error) {
 		l.fail(err)
 	}
 	n := len(l.taken)
-	clear(l.taken)
-	clear(l.entries)
-	clear(l.groups)
+	l.forget()
 	l.mu.Lock()
 	l.outstanding -= n
 	if l.outstanding == 0 {
 		l.idle.Broadcast()
 	}
 	l.mu.Unlock()
+}
+
+// forget lets go of what was collected.
+func (l *Log) forget() {
+	clear(l.taken)
+	clear(l.entries)
+	clear(l.groups)
+	l.taken, l.entries, l.groups = l.taken[:0], l.entries[:0], l.groups[:0]
 }
 
 // commit applies the collected entries and answers for them.
@@ -186,7 +192,7 @@ func (l *Log) refuse(err error) {
 	}
 }
 
-// fail ends the log: what was under way may or may not be in it, what waits is not.
+// fail ends the log: what was under way may or may not be in it, what waits is not. A log may fail between rounds, too.
 func (l *Log) fail(err error) {
 	final := fmt.Errorf("%w: %w", broker.ErrFailed, err)
 	l.mu.Lock()
@@ -227,7 +233,7 @@ func (l *Log) Segments() []broker.Segment {
 	list := l.store.Segments()
 	segments := make([]broker.Segment, len(list))
 	for i, s := range list {
-		segments[i] = broker.Segment{First: s.First, Next: s.Next, Bytes: s.Bytes, LastTime: s.LastTime, Sealed: s.Sealed}
+		segments[i] = broker.Segment{First: s.First, Next: s.Next, Bytes: s.Bytes, LastTime: s.LastTime, Sealed: s.Sealed, Carries: s.Carries}
 	}
 	return segments
 }
