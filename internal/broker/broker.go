@@ -91,17 +91,23 @@ func (b *Broker) openCatalog() (map[LogID]bool, error) {
 // openTopics opens the log of each topic in the catalog, and deletes logs that no topic claims: those of a creation or
 // deletion that a crash cut short.
 func (b *Broker) openTopics(present map[LogID]bool) error {
-	for _, ct := range b.catalog.topics() {
+	all := b.catalog.topics()
+	for _, ct := range all {
 		id := LogID{Topic: ct.ID}
 		if !present[id] {
-			return fmt.Errorf("topic %s: its log is missing: restore the data directory from a backup, or delete the topic", ct.Name)
+			return fmt.Errorf("topic %s: its log is missing: restore the data directory from a backup", ct.Name)
 		}
 		delete(present, id)
+	}
+	err := inParallel(all, func(ct catalog.Topic) error {
 		t, err := b.openTopic(ct)
-		if err != nil {
-			return err
+		if err == nil {
+			b.register(t)
 		}
-		b.topics.byName[t.name] = t
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	for id := range present {
 		b.options.Logger.Info("deleting a log that no topic claims", slog.Uint64("topic_id", id.Topic))
@@ -270,17 +276,8 @@ func (b *Broker) Close(ctx context.Context) error {
 	b.topics.Unlock()
 	b.stop()
 	b.runs.Wait()
-	var errs []error
-	for _, t := range b.Topics() {
-		t.partition.drain(ctx)
-		if ctx.Err() == nil && t.partition.failure() == nil {
-			errs = append(errs, t.partition.checkpoint())
-		}
-		errs = append(errs, t.partition.log.Close())
-		t.partition.close(ErrClosed)
-	}
-	errs = append(errs, b.checkpointCatalog(), b.catalogLog.Close())
-	return errors.Join(errs...)
+	topics := inParallel(b.Topics(), func(t *Topic) error { return t.partition.shut(ctx) })
+	return errors.Join(topics, b.checkpointCatalog(), b.catalogLog.Close())
 }
 
 func (b *Broker) closed() bool {

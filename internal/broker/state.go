@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -54,6 +55,21 @@ func (p *partition) open(logs Logs, id LogID) error {
 	}
 	p.countFromHere()
 	return nil
+}
+
+// replayWorthSaving is how much log a clean stop leaves for the next start to replay rather than write a checkpoint.
+const replayWorthSaving = 64 << 10
+
+// shut records all progress, writes a checkpoint if much has changed, and closes the log.
+func (p *partition) shut(ctx context.Context) error {
+	p.drain(ctx)
+	var err error
+	if ctx.Err() == nil && p.failure() == nil && p.sinceCheckpoint.Load() >= replayWorthSaving {
+		err = p.checkpoint()
+	}
+	err = errors.Join(err, p.log.Close())
+	p.close(ErrClosed)
+	return err
 }
 
 // countFromHere restarts the channels' message counts at 0, as NSQ's do with the process.
