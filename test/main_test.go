@@ -16,8 +16,8 @@ import (
 	"github.com/weirmq/weir/internal/testkit/proc"
 )
 
-// binary is the weir under test, set by TestMain.
-var binary string
+// weirBinary is the weir under test, set by TestMain.
+var weirBinary string
 
 // roleVariable makes a second run of the test binary play a part in a test instead of running tests.
 const roleVariable = "WEIR_TEST_ROLE"
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 	}
 	dir, err := os.MkdirTemp("", "weir-process-tests-")
 	if err == nil {
-		binary, err = proc.Build(dir)
+		weirBinary, err = proc.Build(dir)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -72,7 +72,7 @@ func startPart(t *testing.T, role string, args ...string) *proc.Process {
 // newBroker prepares a node that is ended with the test; its log is shown if the test fails.
 func newBroker(t *testing.T, args ...string) *proc.Broker {
 	t.Helper()
-	b, err := proc.NewBroker(binary, t.TempDir(), args...)
+	b, err := proc.NewBroker(weirBinary, t.TempDir(), args...)
 	if err != nil {
 		t.Fatal(err)
 	}

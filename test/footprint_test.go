@@ -1,0 +1,82 @@
+//go:build process
+
+package test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/weirmq/weir/internal/testkit/rawnsq"
+)
+
+// TestIdleNodeIsSmall measures the resident memory of a node that does nothing.
+func TestIdleNodeIsSmall(t *testing.T) {
+	const allowed = 30 << 20
+	b := startBroker(t)
+	time.Sleep(2 * time.Second)
+	rss, err := b.Process().RSS()
+	must(t, err)
+	t.Logf("idle RSS %.1f MiB", float64(rss)/(1<<20))
+	if rss > allowed {
+		t.Errorf("idle RSS is %.1f MiB, want at most %d", float64(rss)/(1<<20), allowed>>20)
+	}
+}
+
+// TestThousandQuietTopicsCostLittle restarts a node with 1,000 topics of one channel and a few messages each, after a clean stop and after
+// a kill, and measures the time until it is ready, and the disk.
+func TestThousandQuietTopicsCostLittle(t *testing.T) {
+	topics := number(t, "WEIR_QUIET_TOPICS", 1000)
+	const allowedStart, allowedDisk = 500 * time.Millisecond, 2 << 30
+	b := startBroker(t)
+	for i := range topics {
+		topic := fmt.Sprintf("quiet_%04d", i)
+		post(t, b, "/topic/create?topic="+topic, nil)
+		post(t, b, "/channel/create?topic="+topic+"&channel=work", nil)
+	}
+	failed := 0
+	p, err := rawnsq.NewPublisher(b.TCP(), 100, func(_ uint64, err error) {
+		if err != nil {
+			failed++
+		}
+	})
+	must(t, err)
+	for i := range topics * 3 {
+		must(t, p.Publish(0, rawnsq.AppendPub(nil, fmt.Sprintf("quiet_%04d", i%topics), []byte("a message on a quiet topic"))))
+	}
+	must(t, p.Wait())
+	p.Close()
+	if failed > 0 {
+		t.Fatalf("%d messages were refused", failed)
+	}
+	for _, end := range []struct {
+		name string
+		end  func() error
+	}{
+		{"clean stop", func() error { return b.Stop(20 * time.Second) }},
+		{"kill -9", b.Kill},
+	} {
+		var starts []time.Duration
+		for range 3 {
+			must(t, end.end())
+			starts = append(starts, start(t, b).Round(time.Millisecond))
+		}
+		slices.Sort(starts)
+		t.Logf("%d topics, ready after a %s within %v", topics, end.name, starts)
+		if starts[1] > allowedStart {
+			t.Errorf("after a %s the median start takes %v, want at most %v", end.name, starts[1], allowedStart)
+		}
+	}
+	if s, ok := stats(t, b, "quiet_0000", "work"); !ok || s.Depth != 3 {
+		t.Errorf("a quiet topic's channel has %+v, want a depth of 3", s)
+	}
+	disk, err := b.DiskBytes()
+	must(t, err)
+	rss, err := b.Process().RSS()
+	must(t, err)
+	t.Logf("disk %.1f MiB, RSS %.1f MiB", float64(disk)/(1<<20), float64(rss)/(1<<20))
+	if disk > allowedDisk {
+		t.Errorf("%d topics take %d MiB of disk, want at most %d", topics, disk>>20, allowedDisk>>20)
+	}
+}
