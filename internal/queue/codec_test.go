@@ -19,6 +19,7 @@ var golden = []struct {
 	{"runs above the floor", "01 0265 0303 00", "010064 0265 0303 00"},
 	{"waits", "01 00 6403e807 0001 c701", "010064 00 6403e807 0001c701"},
 	{"runs and waits", "01 0264 0105 00 660114 020313", "010066 016b 00 660114 020313"},
+	{"the example of docs/format/channel-state.md", "01 0264 0105 00 660114 020013", "010066 016b 00 660114 020013"},
 }
 
 func fromHex(t testing.TB, s string) []byte {

@@ -31,11 +31,7 @@ type dispatch struct {
 func newDispatch(c *cursor, o Options, now Now) *dispatch {
 	q := &dispatch{cursor: c, options: o, dueTurn: true}
 	q.window.base, q.window.read, q.freshTo = c.floor, c.floor, c.floor
-	q.schedule.advance(now)
-	c.waiting.each(func(off Offset, w wait) bool {
-		q.schedule.add(off, w)
-		return true
-	})
+	q.schedule = newSchedule(&c.waiting, now)
 	return q
 }
 
@@ -58,7 +54,7 @@ func (q *dispatch) deferred(off Offset, w wait) {
 
 // emptied drops everything below end.
 func (q *dispatch) emptied(end Offset) {
-	q.window.each(func(off Offset, s slot) bool {
+	q.window.each(func(off Offset, s *slot) bool {
 		if off < end {
 			q.land(off, s)
 		}
@@ -70,34 +66,34 @@ func (q *dispatch) emptied(end Offset) {
 }
 
 // land ends the flight of a message.
-func (q *dispatch) land(off Offset, s slot) {
+func (q *dispatch) land(off Offset, s *slot) {
+	owner := q.sessions[s.owner]
+	owner.inFlight--
 	if s.touched {
 		q.timeouts.forget(off)
 	}
 	q.window.remove(off)
-	owner := q.sessions[s.owner]
-	owner.inFlight--
 	if owner.waiting {
 		q.waiters.settle(owner)
 	}
 }
 
 // requeue ends the flight of a message and lets it wait for dueMs.
-func (q *dispatch) requeue(off Offset, s slot, dueMs int64) {
-	q.land(off, s)
+func (q *dispatch) requeue(off Offset, s *slot, dueMs int64) {
 	w := wait{attempts: s.attempts, dueMs: dueMs}
+	q.land(off, s)
 	q.schedule.add(off, w)
 	q.pending.requeue(off, w)
 }
 
 // owned returns the slot of a message that s has in flight.
-func (q *dispatch) owned(s *Session, off Offset) (slot, error) {
-	flying, ok := q.window.get(off)
+func (q *dispatch) owned(s *Session, off Offset) (*slot, error) {
+	flying := q.window.get(off)
 	switch {
-	case !ok:
-		return slot{}, ErrNotInFlight
+	case flying == nil:
+		return nil, ErrNotInFlight
 	case flying.owner != s.id:
-		return slot{}, ErrNotOwner
+		return nil, ErrNotOwner
 	}
 	return flying, nil
 }
@@ -112,8 +108,9 @@ func (c *Channel) Finish(now Now, s *Session, off Offset) error {
 	if err != nil {
 		return err
 	}
+	redelivered := flying.attempts > 1
 	q.land(off, flying)
-	q.pending.finish(off, flying.attempts)
+	q.pending.finish(off, redelivered)
 	s.counts.Finished++
 	q.counts.Finished++
 	return nil
@@ -151,8 +148,8 @@ func (c *Channel) Touch(now Now, s *Session, off Offset) error {
 	if err != nil {
 		return err
 	}
-	q.window.setTouched(off)
 	q.timeouts.touch(off, min(now.Mono+s.timeout, flying.delivered+int64(q.options.MaxMsgTimeout)))
+	q.window.setTouched(off)
 	return nil
 }
 
@@ -164,17 +161,16 @@ func (c *Channel) Tick(now Now) int {
 	}
 	became := q.schedule.advance(now)
 	q.timeouts.expire(now.Mono, &q.window, func(off Offset) {
-		s, _ := q.window.get(off)
-		q.timeOut(now, off, s)
+		q.timeOut(now, off, q.window.get(off))
 		became++
 	})
 	return became
 }
 
 // timeOut requeues a message, at once due, that its session did not finish.
-func (q *dispatch) timeOut(now Now, off Offset, s slot) {
-	q.requeue(off, s, now.ms())
+func (q *dispatch) timeOut(now Now, off Offset, s *slot) {
 	q.sessions[s.owner].counts.TimedOut++
+	q.requeue(off, s, now.ms())
 	q.counts.TimedOut++
 }
 
@@ -253,7 +249,7 @@ func (q *dispatch) removeSession(now Now, s *Session) {
 	q.waiters.settle(s)
 	if s.inFlight > 0 {
 		q.schedule.advance(now)
-		q.window.each(func(off Offset, flying slot) bool {
+		q.window.each(func(off Offset, flying *slot) bool {
 			if flying.owner == s.id {
 				q.timeOut(now, off, flying)
 			}

@@ -25,7 +25,8 @@
 //
 // A session that finds nothing to take calls Wait under the same lock as the Take that gave nothing and the reading of
 // the end before it. Whoever makes something ready, or hands back a turn that he cannot use, calls NextWaiter and wakes
-// the session it returns: after the end has moved, after a Tick that returned more than 0, after Requeue, RemoveSession,
-// SetReady, Lead, ApplyPause(false), and after Finish by a session that waits; and a woken session after it took its
-// turn, whether it got something or not. One call wakes one session, and each passes on what is left.
+// the session it returns: after the end has moved, after a Tick that returned more than 0, after Finish, Requeue,
+// RemoveSession, SetReady, ApplyPause, ApplyEmpty and ApplyDelta (a window may open, or a stall end); and a woken session
+// after it took its turn, whether it got something or not. One call wakes one session, and each passes on what is left;
+// with nobody waiting, or nothing ready, it costs next to nothing.
 package queue

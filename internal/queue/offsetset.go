@@ -16,7 +16,7 @@ const (
 	blockPages = blockLen / pageLen
 
 	// sparePages bounds the bitmaps that a set keeps for reuse.
-	sparePages = 64
+	sparePages = 8
 )
 
 // An offsetSet is a set of offsets that lie near each other: one bit for each offset in pages that are partly in the set;

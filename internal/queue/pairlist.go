@@ -140,6 +140,14 @@ func (l *pairList) dropBelow(key int64) {
 	}
 }
 
+// fill makes the list hold pairs, which are in order, and does not keep the slice.
+func (l *pairList) fill(pairs []pair) {
+	*l = pairList{n: len(pairs)}
+	for chunk := range slices.Chunk(pairs, chunkLen) {
+		l.chunks = append(l.chunks, slices.Clone(chunk))
+	}
+}
+
 // keep removes all pairs that the function does not want.
 func (l *pairList) keep(wanted func(pair) bool) {
 	old := *l

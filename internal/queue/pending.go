@@ -4,18 +4,31 @@ import "github.com/weirmq/weir/internal/record"
 
 // pending is what happened on the leader and is in no delta yet.
 type pending struct {
+	// from, to is the run of finishes that grows just now; it is not in finished until gather. Most messages are finished
+	// in order, and then cost no more than this.
+	from, to record.Offset
 	finished offsetSet
 	requeued waitingSet // no offset of finished
 }
 
-func (p *pending) empty() bool { return p.finished.n == 0 && p.requeued.len() == 0 }
+// gather puts the growing run into the finished set.
+func (p *pending) gather() {
+	p.finished.addRange(p.from, p.to)
+	p.from = p.to
+}
 
-// finish notes that off is finished. delivered tells with which attempt: a first one cannot have been requeued.
-func (p *pending) finish(off record.Offset, attempts uint16) {
-	p.finished.add(off)
-	if attempts > 1 && p.requeued.len() > 0 {
+func (p *pending) empty() bool { return p.from == p.to && p.finished.n == 0 && p.requeued.len() == 0 }
+
+// finish notes that off is finished. One that is not redelivered cannot have been requeued.
+func (p *pending) finish(off record.Offset, redelivered bool) {
+	if redelivered && p.requeued.len() > 0 {
 		p.requeued.remove(off)
 	}
+	if off != p.to || p.from == p.to {
+		p.gather()
+		p.from = off
+	}
+	p.to = off + 1
 }
 
 // finishRange notes that [from, to) is finished.
@@ -26,6 +39,7 @@ func (p *pending) finishRange(from, to record.Offset) {
 
 // requeue notes that off waits, unless something later about it is noted already.
 func (p *pending) requeue(off record.Offset, w wait) {
+	p.gather()
 	if p.finished.contains(off) {
 		return
 	}
@@ -40,6 +54,7 @@ func (p *pending) flush(dst []byte, maxBytes int) []byte {
 	if p.empty() {
 		return dst
 	}
+	p.gather()
 	start := len(dst)
 	w := changeWriter{dst: append(dst, deltaVersion)}
 	room := maxBytes - 1
@@ -68,6 +83,7 @@ func (p *pending) flush(dst []byte, maxBytes int) []byte {
 }
 
 func (p *pending) dropBelow(off record.Offset) {
+	p.gather()
 	p.finished.dropBelow(off)
 	p.requeued.dropBelow(off)
 }

@@ -1,5 +1,7 @@
 package queue
 
+import "slices"
+
 // A schedule orders the messages that wait, by due time and then by offset. Those due at or before dueTo are ready; dueTo
 // follows the wall clock, but never goes back.
 type schedule struct {
@@ -8,8 +10,25 @@ type schedule struct {
 	ready int // how many are due
 }
 
+func newSchedule(waiting *waitingSet, now Now) schedule {
+	pairs := make([]pair, 0, waiting.len())
+	waiting.each(func(off Offset, w wait) bool {
+		pairs = append(pairs, scheduled(off, w))
+		return true
+	})
+	slices.SortFunc(pairs, comparePairs)
+	s := schedule{dueTo: -1}
+	s.list.fill(pairs)
+	s.advance(now)
+	return s
+}
+
+func scheduled(off Offset, w wait) pair {
+	return pair{w.dueMs, uint64(off)<<16 | uint64(w.attempts)}
+}
+
 func (s *schedule) add(off Offset, w wait) {
-	s.list.insert(pair{w.dueMs, uint64(off)<<16 | uint64(w.attempts)})
+	s.list.insert(scheduled(off, w))
 	if w.dueMs <= s.dueTo {
 		s.ready++
 	}

@@ -49,8 +49,8 @@ func (q *timeoutQueue) push(r flightRun, w *window) {
 
 // live reports whether off is still in the flight that r stands for, with its first deadline.
 func (q *timeoutQueue) live(r *flightRun, off record.Offset, w *window) bool {
-	s, ok := w.get(off)
-	return ok && s.delivered == r.delivered && !s.touched && q.all.owners[s.owner] == q
+	s := w.get(off)
+	return s != nil && s.delivered == r.delivered && !s.touched && q.all.owners[s.owner] == q
 }
 
 // trim drops dead runs, and dead messages of the first run, from the head.

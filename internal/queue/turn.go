@@ -28,7 +28,7 @@ type turn struct {
 // Take gives the session messages below end, appends them to dst as runs, and marks them in flight: at most limit, and at
 // most what the session's ready count leaves open, 64, and its share of what is ready (by ready count, among the sessions that
 // wait), but at least one. Due messages come first, in order of due time and then offset, but get at most every second
-// place while there are fresh ones. Nothing comes from a paused channel.
+// place while there are fresh ones. Nothing comes from a paused channel. Taking ends an earlier Wait.
 func (c *Channel) Take(now Now, s *Session, end Offset, limit int, dst []Run) []Run {
 	q := c.leading(s)
 	if q == nil || q.cursor.paused {
@@ -174,7 +174,7 @@ func (q *dispatch) freshReady(end Offset) bool { return !q.stalled() && q.seekFr
 
 // stalled reports whether the channel reads no fresh messages because too much is unfinished.
 func (q *dispatch) stalled() bool {
-	return q.room() <= 0 || q.cursor.finished.mixed >= maxMixedPages
+	return q.room() <= 0 || q.cursor.finished.mixed >= maxMixedPages || q.window.read >= q.cursor.floor+maxSpan
 }
 
 // room returns how many fresh messages may be read until too much is unfinished.

@@ -6,6 +6,8 @@ const (
 	// minRing and maxRing bound the slots of a window's ring: 1 KiB to 1 MiB.
 	minRing = 1 << 6
 	maxRing = 1 << 16
+	// idleRing is the largest ring that a window keeps when nothing is in flight.
+	idleRing = 1 << 12
 )
 
 // A slot is one message in flight: 16 bytes without a pointer. Its deadline is delivered plus the owner's timeout, unless
@@ -25,7 +27,8 @@ type window struct {
 	ring       []slot // length 0 or a power of two; slots outside [base, read) are unused
 	inRing     int
 	strays     map[record.Offset]slot
-	limit      int // of the ring, a power of two from minRing on; 0 stands for maxRing
+	stray      slot // the one that get returned last
+	limit      int  // of the ring, a power of two from minRing on; 0 stands for maxRing
 }
 
 func (w *window) maxRing() int {
@@ -41,18 +44,21 @@ func (w *window) covers(off record.Offset) bool { return uint64(off-w.base) < ui
 
 func (w *window) slotOf(off record.Offset) *slot { return &w.ring[int(off)&(len(w.ring)-1)] }
 
-// get returns the slot of a message in flight.
-func (w *window) get(off record.Offset) (slot, bool) {
+// get returns the slot of a message in flight, nil if it is not. It is valid until the window changes and not to be written
+// to: that of a stray is a copy.
+func (w *window) get(off record.Offset) *slot {
 	if w.covers(off) && len(w.ring) > 0 {
 		if s := w.slotOf(off); s.used {
-			return *s, true
+			return s
 		}
 	}
-	if len(w.strays) == 0 {
-		return slot{}, false
+	if len(w.strays) > 0 {
+		if s, ok := w.strays[off]; ok {
+			w.stray = s
+			return &w.stray
+		}
 	}
-	s, ok := w.strays[off]
-	return s, ok
+	return nil
 }
 
 // put marks off, which is not in flight, as in flight.
@@ -104,6 +110,9 @@ func (w *window) remove(off record.Offset) {
 func (w *window) trim() {
 	if w.inRing == 0 {
 		w.base = w.read
+		if len(w.ring) > idleRing {
+			w.ring = nil
+		}
 		return
 	}
 	for !w.slotOf(w.base).used {
@@ -173,15 +182,15 @@ func (w *window) strand() {
 }
 
 // each calls fn for every message in flight until it returns false, in no order. fn may remove the one it is called for.
-func (w *window) each(fn func(record.Offset, slot) bool) {
+func (w *window) each(fn func(record.Offset, *slot) bool) {
 	for off, s := range w.strays {
-		if !fn(off, s) {
+		if !fn(off, &s) {
 			return
 		}
 	}
 	for off, end := w.base, w.read; off < end && w.inRing > 0; off++ {
 		if off >= w.base {
-			if s := *w.slotOf(off); s.used && !fn(off, s) {
+			if s := w.slotOf(off); s.used && !fn(off, s) {
 				return
 			}
 		}
