@@ -76,7 +76,7 @@ type Log interface {
 	// SaveCheckpoint stores the state as applied up to index at, durably, and drops all older ones but one. It blocks
 	// for the disk.
 	SaveCheckpoint(state []byte, at record.Index) error
-	// Segments lists the log's files, oldest first; the last is active.
+	// Segments lists the log's files, oldest first. The last is active, or sealed if nothing was appended since a restart.
 	Segments() []Segment
 	// Roll seals the active segment if it holds anything, so that it can be trimmed once it is finished.
 	Roll() error

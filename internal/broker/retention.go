@@ -23,11 +23,11 @@ func (p *partition) retain(now time.Time) error {
 		bytes += s.Bytes
 	}
 	below := record.Offset(-1)
-	for _, s := range segments {
+	for i, s := range segments {
 		if !p.expired(s, now, bytes) {
 			break
 		}
-		if !s.Sealed {
+		if i == len(segments)-1 {
 			p.sealIdle(s, now) // the next round deletes it
 			break
 		}
@@ -46,10 +46,24 @@ func (p *partition) retain(now time.Time) error {
 	if below < 0 {
 		return nil
 	}
-	if err := p.checkpoint(); err != nil {
+	if err := p.coverTwice(); err != nil {
 		return err
 	}
 	return p.log.Trim(below)
+}
+
+// coverTwice writes two checkpoints, a small entry apart: a segment may go only when the older of the two stored ones covers it
+// as well, so that a damaged checkpoint never costs more than its own repair.
+func (p *partition) coverTwice() error {
+	if err := p.checkpoint(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), keeperWait)
+	defer cancel()
+	if err := p.propose(ctx, control{op: opProgress}); err != nil {
+		return err
+	}
+	return p.checkpoint()
 }
 
 // expired reports whether a segment is no longer wanted for replay.
@@ -58,7 +72,7 @@ func (p *partition) expired(s Segment, now time.Time, logBytes int64) bool {
 	return o.Retain < 0 || logBytes > o.RetainBytes || now.UnixNano()-s.LastTime > int64(o.Retain)
 }
 
-// sealIdle seals the active segment of an idle log once all of it is finished, so that it can be deleted.
+// sealIdle ends the last segment of an idle log once all of it is finished, so that it can be deleted.
 func (p *partition) sealIdle(s Segment, now time.Time) {
 	const idle = time.Second
 	quiet := now.UnixNano()-s.LastTime > int64(idle)
@@ -190,10 +204,10 @@ func (c *carrier) flush() error {
 	done := make(waiter, 1)
 	c.log.Propose(&Proposal{Kind: record.KindCarry, Payload: c.payload, Owner: done})
 	c.payload = nil
-	ctx, cancel := context.WithTimeout(context.Background(), carryWait)
+	ctx, cancel := context.WithTimeout(context.Background(), keeperWait)
 	defer cancel()
 	return done.wait(ctx)
 }
 
-// carryWait bounds how long the keeper waits for a carry entry; a refused or lost one is tried again.
-const carryWait = 30 * time.Second
+// keeperWait bounds how long the keeper waits for an entry of its own; a refused or lost one is tried again.
+const keeperWait = 30 * time.Second

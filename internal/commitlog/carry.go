@@ -89,3 +89,8 @@ func (t *carryTable) find(offset record.Offset) record.Index {
 func (t *carryTable) keep(first, end record.Index) {
 	t.refs = slices.DeleteFunc(t.refs, func(r carriedRef) bool { return r.index < first || r.index >= end })
 }
+
+// within reports whether an entry in [first, last] holds carried messages.
+func (t *carryTable) within(first, last record.Index) bool {
+	return slices.ContainsFunc(t.refs, func(r carriedRef) bool { return first <= r.index && r.index <= last })
+}

@@ -110,6 +110,16 @@ func (l *Log) Bounds() Bounds {
 	return b
 }
 
+// start returns the offset of the first message in the log's segments.
+func (l *Log) start() record.Offset {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.mu.segments) == 0 {
+		return l.mu.end.next
+	}
+	return l.mu.segments[0].before.next
+}
+
 // Err returns nil, or why the log takes nothing any more: ErrFailed or ErrClosed.
 func (l *Log) Err() error {
 	l.mu.Lock()

@@ -43,6 +43,9 @@ func (r *Reader) Batch(offset, end record.Offset) (record.Batch, int64, error) {
 	if offset >= end || offset < 0 {
 		return nil, 0, r.log.outOfRange(offset)
 	}
+	if offset < r.log.start() { // the cache may still hold it, but what is trimmed is gone
+		return r.carried(offset)
+	}
 	if b, time := r.log.store.cache.get(&r.log.cached, offset); b != nil {
 		return b, time, nil
 	}

@@ -14,6 +14,7 @@ type Segment struct {
 	Bytes       int64         // of the file, without space written ahead
 	LastTime    int64         // append time of its last entry, Unix ns; 0 if it is empty
 	Sealed      bool          // it is not appended to any more
+	Carries     bool          // it holds the latest copy of carried messages, which lie below First
 }
 
 // Segments lists the log's files, oldest first.
@@ -26,6 +27,7 @@ func (l *Log) Segments() []Segment {
 		if !s.empty() {
 			out[i].LastTime = s.last.time
 		}
+		out[i].Carries = l.mu.carried.within(s.base, s.last.index)
 	}
 	return out
 }

@@ -29,7 +29,8 @@ type Log struct {
 	closed      bool
 	failed      error
 
-	high atomic.Int64 // high watermark
+	high   atomic.Int64 // high watermark
+	looked bool         // the checkpoint was read, and with it where carried messages are; before Start only
 
 	// Owned by the commit rounds.
 
@@ -56,6 +57,11 @@ type tail struct {
 
 // Start implements broker.Log.
 func (l *Log) Start(above record.Index) error {
+	if !l.looked {
+		if _, _, err := l.Checkpoint(); err != nil {
+			return err
+		}
+	}
 	b := l.store.Bounds()
 	l.tail = tail{index: b.LastIndex, next: b.Next, time: b.LastTime}
 	l.proposed = l.tail
@@ -219,6 +225,7 @@ func (l *Log) Bounds() (start, end record.Offset) {
 
 // Checkpoint implements broker.Log.
 func (l *Log) Checkpoint() ([]byte, record.Index, error) {
+	l.looked = true
 	state, at, err := l.store.Checkpoint()
 	return state, at, translate(err)
 }
