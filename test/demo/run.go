@@ -146,7 +146,7 @@ func (d *demo) sendAndKill(ctx context.Context) error {
 				return fmt.Errorf("everything was sent before kill %d: lower -rate", d.kills+1)
 			}
 			d.sent.Store(true)
-			return sender.Wait(0)
+			return sender.Wait(time.Second)
 		case <-time.After(10 * time.Millisecond):
 		}
 		got := d.consumer.received()
