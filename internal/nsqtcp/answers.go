@@ -37,8 +37,8 @@ func (a *answer) commands() int {
 // room is how much a session may still add to its unanswered commands.
 type room struct{ commands, bytes int }
 
-// answers are the commands of a session that are owed an answer, oldest first. The reading goroutine adds them, the writing
-// one takes them off, in order, once they are ready.
+// answers are the commands of a session that are owed an answer, oldest first. The reading goroutine adds them, the owner
+// of the output takes them off, in order, once they are ready.
 //
 // Concurrency: mu guards the rest.
 type answers struct {
@@ -82,14 +82,44 @@ func (q *answers) growLocked() {
 func (q *answers) pop() (a answer, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if !q.readyLocked() {
+		return answer{}, false
+	}
+	return q.popLocked(), true
+}
+
+// popCommitted takes off the oldest answer if it is that of a committed batch.
+func (q *answers) popCommitted() (b *batch, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.readyLocked() {
+		return nil, false
+	}
+	if b := q.mu.ring[q.mu.head].batch; b == nil || b.proposal.Err != nil {
+		return nil, false
+	}
+	return q.popLocked().batch, true
+}
+
+// ready reports whether the oldest answer can be taken off.
+func (q *answers) ready() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.readyLocked()
+}
+
+func (q *answers) readyLocked() bool {
 	if q.mu.n == 0 {
-		return answer{}, false
+		return false
 	}
+	b := q.mu.ring[q.mu.head].batch
+	return b == nil || b.done.Load()
+}
+
+func (q *answers) popLocked() answer {
 	slot := &q.mu.ring[q.mu.head]
-	if slot.batch != nil && !slot.batch.done.Load() {
-		return answer{}, false
-	}
-	a, *slot = *slot, answer{}
+	a := *slot
+	*slot = answer{}
 	q.mu.head = (q.mu.head + 1) & (len(q.mu.ring) - 1)
 	q.mu.n--
 	q.mu.commands -= a.commands()
@@ -101,7 +131,7 @@ func (q *answers) pop() (a answer, ok bool) {
 		default:
 		}
 	}
-	return a, true
+	return a
 }
 
 // await returns how much may be added, waiting until at least a command of that many bytes may, or until gone is closed. All

@@ -12,7 +12,7 @@ import (
 const maxBatchSize = 64 << 10
 
 // batch is a proposal of one or several publishes of a session. The reading goroutine fills it and submits it; from then on
-// the broker has it until done is set, and the writing goroutine after that.
+// the broker has it until done is set, and the owner of the output after that.
 type batch struct {
 	proposal broker.Proposal
 	session  *session
@@ -25,5 +25,5 @@ type batch struct {
 // Proposed implements broker.Owner.
 func (b *batch) Proposed(*broker.Proposal) {
 	b.done.Store(true)
-	b.session.Wake()
+	b.session.answerDirectly()
 }

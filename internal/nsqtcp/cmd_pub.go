@@ -20,7 +20,7 @@ func (s *session) cmdPUB(ctx context.Context, cmd *nsqwire.Command) *nsqwire.Err
 	}
 	s.pending.commands++
 	if cmd.Verb == nsqwire.DPUB {
-		s.add(cmd.Body, time.Now().Add(cmd.Delay).UnixMilli())
+		s.add(cmd.Body, time.Now().Add(cmd.Delay+time.Millisecond-1).UnixMilli()) // never early
 		return nil
 	}
 	s.add(cmd.Body, 0)

@@ -1,6 +1,7 @@
 package nsqtcp
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -80,7 +82,7 @@ func TestPublisherThatNeverReadsIsHarmless(t *testing.T) {
 	ended := make(chan int64)
 	go func() {
 		var sent int64
-		for chunk := []byte(strings.Repeat("FIN x\n", 0) + strings.Repeat(pub("t", "x"), 1000)); ; {
+		for chunk := []byte(strings.Repeat(pub("t", "x"), 1000)); ; {
 			c.conn.SetWriteDeadline(time.Now().Add(20 * time.Second))
 			n, err := c.conn.Write(chunk)
 			sent += int64(n)
@@ -101,6 +103,43 @@ func TestPublisherThatNeverReadsIsHarmless(t *testing.T) {
 		t.Errorf("grown by %d KiB", grown>>10)
 	}
 	t.Logf("closed after %d KiB", <-ended>>10)
+}
+
+// The answers that a full socket refused go out later, whole and in order.
+func TestAnswersSurviveAFullSocket(t *testing.T) {
+	b := nullBackend{}
+	_, addr := startServer(t, b, Options{})
+	c := dialSilent(t, addr)
+	c.conn.(*net.TCPConn).SetReadBuffer(64 << 10)
+	const bursts, perBurst = 700, 1000
+	var sent atomic.Int64
+	one := pub("t", strings.Repeat("x", 100))
+	go func() {
+		burst := []byte(strings.Repeat(one, perBurst))
+		c.conn.Write([]byte("  V2"))
+		for range bursts {
+			n, _ := c.conn.Write(burst)
+			sent.Add(int64(n))
+		}
+	}()
+	stuck := int64(-1)
+	eventually(t, "a full socket", func() bool {
+		time.Sleep(50 * time.Millisecond)
+		before := stuck
+		stuck = sent.Load()
+		return before == stuck
+	})
+	if all := int64(bursts * perBurst * len(one)); stuck >= all {
+		t.Fatal("the socket never was full: nothing is tested")
+	}
+	in := bufio.NewReaderSize(c.conn, 64<<10)
+	c.conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	want, got := []byte("\x00\x00\x00\x06\x00\x00\x00\x00OK"), make([]byte, 10)
+	for i := range bursts * perBurst {
+		if _, err := io.ReadFull(in, got); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("answer %d is %q, %v", i, got, err)
+		}
+	}
 }
 
 // Announcing lengths costs nothing; only bytes that really come do.

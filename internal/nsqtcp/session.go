@@ -48,9 +48,11 @@ type session struct {
 	// onRefused is noteRefused, bound once.
 	onRefused func(i int, err error)
 
-	// Of the writing goroutine.
+	// Of the owner of the output: the writing goroutine, or a committing one for a moment.
 
-	out output
+	owner  ownership
+	out    output
+	direct *direct
 }
 
 // state is how far a session has come. The numbers are those of /stats.
@@ -82,6 +84,7 @@ func newSession(server *Server, conn net.Conn) *session {
 	s.stats.init(conn)
 	s.out.terms = s.terms
 	s.onRefused = s.noteRefused
+	s.direct = newDirect(conn)
 	return s
 }
 

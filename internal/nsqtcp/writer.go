@@ -20,14 +20,16 @@ const (
 	keptOutputSize = 256 << 10
 )
 
-// output is the writing goroutine's side of a session.
+// output is the sending side of a session. It belongs to the session's owner of the output.
 type output struct {
 	buf   []byte // frames not yet written
 	peak  int    // most bytes written at once since the last heartbeat
 	terms nsqwire.Terms
-	beat  *time.Ticker // nil without heartbeats
+	beat  *time.Ticker // nil without heartbeats; of the writing goroutine alone
 	sub   subscription // from the OK of SUB on
 	ended bool         // the last answer is in buf
+	// beatDue is of the writing goroutine alone, too: a heartbeat is due.
+	beatDue bool
 }
 
 // Deliver implements broker.Sink.
@@ -35,34 +37,52 @@ func (o *output) Deliver(m *broker.Message) {
 	o.buf = nsqwire.AppendMessage(o.buf, m.Time, m.Attempts, (*nsqwire.MessageID)(&m.ID), m.Body)
 }
 
-// write sends answers, messages and heartbeats until the last answer is out. It flushes before it asks the broker again, so
-// that a session that waits to be woken holds nothing back and is not stuck in a write.
+// write sends answers, messages and heartbeats until the last answer is out.
 func (s *session) write(ctx context.Context) error {
-	s.out.setTerms(s.out.terms)
-	defer s.out.stopBeat()
+	s.out.beat = newBeat(s.out.terms)
+	defer func() { stopBeat(s.out.beat) }()
 	for {
-		s.collect()
-		if err := s.pull(); err != nil {
-			return err
-		}
-		if len(s.out.buf) > 0 {
-			if err := s.flush(); err != nil {
-				return err
-			}
-			if !s.out.ended {
-				continue
-			}
-		}
-		if s.out.ended {
-			return nil
+		var beat <-chan time.Time // nil without heartbeats: it never fires
+		if s.out.beat != nil {
+			beat = s.out.beat.C
 		}
 		select {
 		case <-s.wakeC:
-		case <-s.out.beatC():
-			s.out.shrink()
-			s.out.buf = nsqwire.AppendResponse(s.out.buf, nsqwire.Heartbeat)
+		case <-beat:
+			s.out.beatDue = true
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+		if !s.owner.accept() {
+			continue // the owner has just been told, and hands over
+		}
+		for done := false; !done; {
+			seen := s.owner.seen()
+			if ended, err := s.work(); ended || err != nil {
+				return err // an owner for ever: nobody writes after this
+			}
+			done = s.owner.release(seen)
+		}
+	}
+}
+
+// work sends what there is to send. It flushes before it asks the broker again, so that a session that waits to be woken
+// holds nothing back and is not stuck in a write.
+func (s *session) work() (ended bool, err error) {
+	for {
+		s.out.heartbeat()
+		s.collect()
+		if err := s.pull(); err != nil {
+			return false, err
+		}
+		if len(s.out.buf) == 0 {
+			return s.out.ended, nil
+		}
+		if err := s.flush(); err != nil {
+			return false, err
+		}
+		if s.out.ended {
+			return true, nil
 		}
 	}
 }
@@ -143,25 +163,32 @@ func (s *session) flush() error {
 // setTerms adopts the interval of heartbeats.
 func (o *output) setTerms(terms nsqwire.Terms) {
 	o.terms = terms
-	o.stopBeat()
-	if terms.HeartbeatInterval > 0 {
-		o.beat = time.NewTicker(terms.HeartbeatInterval)
-	}
+	stopBeat(o.beat)
+	o.beat = newBeat(terms)
 }
 
-func (o *output) stopBeat() {
-	if o.beat != nil {
-		o.beat.Stop()
-		o.beat = nil
-	}
-}
-
-// beatC is nil without heartbeats: it never fires.
-func (o *output) beatC() <-chan time.Time {
-	if o.beat == nil {
+// newBeat returns the clock of heartbeats, nil without.
+func newBeat(terms nsqwire.Terms) *time.Ticker {
+	if terms.HeartbeatInterval == 0 {
 		return nil
 	}
-	return o.beat.C
+	return time.NewTicker(terms.HeartbeatInterval)
+}
+
+func stopBeat(t *time.Ticker) {
+	if t != nil {
+		t.Stop()
+	}
+}
+
+// heartbeat adds a heartbeat if one is due. It comes with each interval, whatever else is sent.
+func (o *output) heartbeat() {
+	if !o.beatDue {
+		return
+	}
+	o.beatDue = false
+	o.shrink()
+	o.buf = nsqwire.AppendResponse(o.buf, nsqwire.Heartbeat)
 }
 
 // shrink gives back an output buffer that has been far too large for a heartbeat interval.
