@@ -1,0 +1,65 @@
+# Weir's commands. `make test` needs Go alone; `make check` installs what else it needs.
+
+GO          ?= go
+STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME    ?= 10s
+BENCHTIME   ?= 1s
+
+# A binary that depends on nothing: no libc, no build path.
+BUILDFLAGS   = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
+
+.PHONY: help build run test check format vet lint race process npm demo fuzz bench clean
+
+help:            ## list the commands
+	@sed -nE "s|^([a-z]+):[^#]*## (.*)|\1\t\2|p" Makefile | expand -t 12
+
+build:           ## build bin/weir
+	@mkdir -p bin
+	$(BUILDFLAGS) -o bin/weir ./cmd/weir
+
+run: build       ## build bin/weir and start `weir serve`, data in ./weir-data
+	bin/weir serve
+
+test:            ## all tests that need Go alone, within five minutes
+	$(GO) test -timeout 5m ./...
+
+check: format vet lint race process  ## what `make test` leaves out: linters, race detector, tests with processes and real clients
+
+format:          ## fail if a file is not as gofmt writes it
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
+	if [ -n "$$unformatted" ]; then echo "not as gofmt writes it (run gofmt -w):"; echo "$$unformatted"; exit 1; fi
+
+vet:             ## go vet, process tests included
+	$(GO) vet ./...
+	$(GO) vet -tags process ./test/...
+
+lint:            ## staticcheck, process tests included
+	$(GO) run $(STATICCHECK) -tags process ./...
+
+race:            ## the packages' tests under the race detector
+	$(GO) test -race -timeout 8m ./internal/... ./cmd/...
+
+process: build npm  ## tests that kill and freeze real processes and use real clients
+	WEIR_TEST_BINARY=$(CURDIR)/bin/weir $(GO) test -tags process -count=1 -timeout 10m ./test/...
+
+npm:             ## install the JavaScript clients that the process tests use
+	@command -v node >/dev/null || { echo "installing nodejs"; apt-get install -y --no-install-recommends nodejs npm; }
+	@for dir in $$(git ls-files 'test/*package-lock.json' | xargs -r -n1 dirname); do \
+		if [ ! -d "$$dir/node_modules" ]; then echo "npm ci in $$dir"; (cd "$$dir" && npm ci --no-audit --no-fund) || exit 1; fi; done
+
+demo: build      ## the README's demonstration: kill -9 in the middle of a file's way through the broker, then count
+	test/demo/run
+
+fuzz:            ## each fuzz target for FUZZTIME
+	@for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+		done; done
+
+bench:           ## the packages' benchmarks, with allocations
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./internal/...
+
+clean:           ## remove what was built, not data
+	rm -rf bin
+	$(GO) clean -testcache
