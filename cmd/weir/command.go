@@ -23,6 +23,8 @@ type command struct {
 // commands lists the subcommands in the order of `weir help`.
 func commands() []command {
 	return []command{
+		{name: "serve", summary: "run a node", run: runServe},
+		{name: "nsqd", summary: "run a node with nsqd's flags and defaults", nsq: true, run: runNsqd},
 		{name: "version", summary: "print the version", run: runVersion},
 		{name: "to_nsq", summary: "publish the lines of stdin to a topic", nsq: true, run: runToNSQ},
 		{name: "nsq_to_file", summary: "append a topic's messages to files", nsq: true, run: runNSQToFile},

@@ -21,7 +21,8 @@ type Set struct {
 	file       string              // value of --config
 	group      string              // of the settings being defined
 	positional bool
-	failed     error // of the flag that the flag package just refused
+	failed     error        // of the flag that the flag package just refused
+	finish     func() error // judges the settings together, after all are read; may be nil
 }
 
 // NewSet returns an empty set for a command, as the user types it.
@@ -95,10 +96,15 @@ func (s *Set) Parse(args []string, lookupEnv func(string) (string, bool)) error 
 		}
 		st.source = variable
 	}
-	if s.file == "" {
-		return nil
+	if s.file != "" {
+		if err := s.parseFile(s.file); err != nil {
+			return err
+		}
 	}
-	return s.parseFile(s.file)
+	if s.finish != nil {
+		return s.finish()
+	}
+	return nil
 }
 
 func (s *Set) parseFlags(args []string) error {

@@ -1,0 +1,140 @@
+package config
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/weirmq/weir/internal/commitlog"
+)
+
+func parseServe(args ...string) (*Node, error) {
+	n := new(Node)
+	return n, Serve(n).Parse(args, environment(nil))
+}
+
+func parseNsqd(args ...string) (*Node, error) {
+	n := new(Node)
+	return n, Nsqd(n).Parse(args, environment(nil))
+}
+
+func TestServeDefaults(t *testing.T) {
+	n, err := parseServe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &n.Options
+	for _, c := range []struct{ name, got, want string }{
+		{"data-path", o.DataPath, "./weir-data"},
+		{"tcp-address", o.TCPAddress, "127.0.0.1:4150"},
+		{"http-address", o.HTTPAddress, "127.0.0.1:4151"},
+		{"advertise", o.Advertise, "127.0.0.1"},
+		{"sync", o.Store.Sync.String(), "always"},
+		{"retain", o.Broker.Retain.String(), "24h0m0s"},
+		{"log-format", n.LogFormat, "text"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, c.got, c.want)
+		}
+	}
+	if o.RefuseStockData || n.LogLevel != slog.LevelInfo || o.Store.CacheBytes != 16<<20 || o.Broker.RetainBytes != 1<<30 {
+		t.Errorf("got %+v", o)
+	}
+}
+
+func TestListenMovesAllDoorsThatAreNotGivenAnAddress(t *testing.T) {
+	for _, c := range []struct {
+		args                 []string
+		tcp, http, advertise string
+	}{
+		{[]string{"--listen=0.0.0.0"}, "0.0.0.0:4150", "0.0.0.0:4151", ""},
+		{[]string{"--listen=10.1.2.3"}, "10.1.2.3:4150", "10.1.2.3:4151", "10.1.2.3"},
+		{[]string{"--listen=::1", "--advertise=me"}, "[::1]:4150", "[::1]:4151", "me"},
+		{[]string{"-listen", "10.1.2.3", "-tcp-address", ":5000"}, ":5000", "10.1.2.3:4151", "10.1.2.3"},
+	} {
+		n, err := parseServe(c.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o := n.Options; o.TCPAddress != c.tcp || o.HTTPAddress != c.http || o.Advertise != c.advertise {
+			t.Errorf("%v: got %s %s %q", c.args, o.TCPAddress, o.HTTPAddress, o.Advertise)
+		}
+	}
+}
+
+func TestNsqdDefaultsAreNsqds(t *testing.T) {
+	n, err := parseNsqd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, l := &n.Options, &n.Options.TCP
+	if o.DataPath != "." || o.TCPAddress != "0.0.0.0:4150" || o.HTTPAddress != "0.0.0.0:4151" || o.Advertise != "" || !o.RefuseStockData {
+		t.Errorf("got %+v", o)
+	}
+	if l.MsgTimeout != time.Minute || l.MaxMsgTimeout != 15*time.Minute || l.MaxMsgSize != 1048576 || l.MaxBodySize != 5242880 ||
+		l.MaxReqTimeout != time.Hour || l.MaxHeartbeatInterval != time.Minute || l.MaxRdyCount != 2500 ||
+		l.MaxOutputBufferSize != 65536 || l.MaxOutputBufferTimeout != 30*time.Second ||
+		l.MinOutputBufferTimeout != 25*time.Millisecond || l.OutputBufferTimeout != 250*time.Millisecond {
+		t.Errorf("got %+v", l)
+	}
+}
+
+func TestNsqdTakesNsqdsFlags(t *testing.T) {
+	n, err := parseNsqd("-data-path=/x", "-tcp-address=127.0.0.1:0", "--http-address", "", "-broadcast-address=b", "-mem-queue-size=0",
+		"-sync-every=1", "-sync-timeout=1s", "-max-bytes-per-file=1048576", "-node-id=7", "-worker-id=7", "-verbose",
+		"-log-level=debug", "-log-prefix=x", "-queue-scan-worker-pool-max=1", "-queue-scan-selection-count=9",
+		"-msg-timeout=2m", "-max-msg-size=123", "-sync=os", "-retain=0", "-version")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &n.Options
+	if o.DataPath != "/x" || o.HTTPAddress != "" || o.Advertise != "b" || o.TCP.MsgTimeout != 2*time.Minute || o.TCP.MaxMsgSize != 123 ||
+		o.Store.Sync != commitlog.SyncOS || o.Broker.Retain >= 0 || n.LogLevel != slog.LevelDebug || !n.ShowVersion {
+		t.Errorf("got %+v %+v", n, o)
+	}
+}
+
+func TestNsqdReadsNsqdsFile(t *testing.T) {
+	path := writeFile(t, "id = 5\ntcp_address = \"127.0.0.1:0\"\nmax_rdy_count = 100\nmsg_timeout = \"90s\"\nverbose = false\n")
+	n, err := parseNsqd("-config=" + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n.Options.TCP.MaxRdyCount != 100 || n.Options.TCP.MsgTimeout != 90*time.Second || n.Options.TCPAddress != "127.0.0.1:0" {
+		t.Errorf("got %+v", n.Options)
+	}
+}
+
+func TestSettingsOfANodeThatAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		parse func(...string) (*Node, error)
+		arg   string
+		want  []string
+	}{
+		{parseServe, "--sync=sometimes", []string{"weir serve: --sync", "always, os, or a duration"}},
+		{parseServe, "--sync=0s", []string{"--sync"}},
+		{parseServe, "--tcp-address=4150", []string{"--tcp-address", "HOST:PORT"}},
+		{parseServe, "--http-address=", []string{"--http-address", "HOST:PORT"}},
+		{parseServe, "--max-body-size=32769KiB", []string{"--max-body-size", "to 32MiB"}},
+		{parseServe, "--retain=-1h", []string{"--retain", "0 or a duration"}},
+		{parseServe, "--msg-timeout=20m", []string{"--msg-timeout is 20m", "--max-msg-timeout, which is 15m"}},
+		{parseServe, "--min-output-buffer-timeout=1s", []string{"--min-output-buffer-timeout is 1s"}},
+		{parseServe, "--log-format=xml", []string{"text, json"}},
+		{parseServe, "--mem-queue-size=1", []string{"--mem-queue-size is unknown"}},
+		{parseNsqd, "--tls-cert=x", []string{"nsqd: --tls-cert is unknown", "--tcp-address"}},
+		{parseNsqd, "--node-id=1024", []string{"0 to 1023"}},
+		{parseNsqd, "--log-level=loud", []string{"debug, info, warn, error, fatal"}},
+	} {
+		_, err := c.parse(c.arg)
+		if err == nil {
+			t.Errorf("%s is accepted", c.arg)
+			continue
+		}
+		for _, part := range c.want {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%s: %q lacks %q", c.arg, err, part)
+			}
+		}
+	}
+}

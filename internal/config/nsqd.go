@@ -1,0 +1,82 @@
+package config
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/weirmq/weir/internal/node"
+)
+
+// ignored is a setting of nsqd that has no meaning any more; it is read and checked so that existing scripts work.
+type ignored struct {
+	bytes    int64
+	count    int
+	duration time.Duration
+	on       bool
+	text     string
+}
+
+// Nsqd returns the settings of `weir nsqd`: nsqd's names and defaults, and --sync, --retain and --retain-bytes. A flag of nsqd
+// whose function is not there (TLS, lookup, statsd, auth) is unknown and therefore refused, not ignored.
+func Nsqd(n *Node) *Set {
+	n.Options = node.DefaultOptions()
+	n.LogFormat = "text"
+	o := &n.Options
+	o.DataPath, o.TCPAddress, o.HTTPAddress, o.Advertise = "", "0.0.0.0:"+tcpPort, "0.0.0.0:"+httpPort, ""
+	o.RefuseStockData = true
+	var no ignored
+
+	s := NewSet("nsqd")
+	s.Group("As in nsqd")
+	s.File()
+	s.Bool(&n.ShowVersion, "version", "print the version")
+	s.String(&o.DataPath, "data-path", "DIR", "data directory (default: the working directory)")
+	s.Func("tcp-address", "HOST:PORT", o.TCPAddress, addressForm, "NSQ's TCP protocol", address(&o.TCPAddress))
+	s.Func("http-address", "HOST:PORT", o.HTTPAddress, addressForm+"; empty closes the door", "NSQ's HTTP API, metrics", optionalAddress(&o.HTTPAddress))
+	s.String(&o.Advertise, "broadcast-address", "HOST", "host that others are told to reach this node by (default: the host name)")
+	limits(s, o)
+	LogLevel(s, &n.LogLevel)
+
+	s.Group("Weir's own")
+	syncPolicy(s, o)
+	retention(s, o)
+	s.Size(&o.Store.CacheBytes, "cache-size", 1<<20, maxBytes, "memory for the newest messages of all topics")
+	s.Size(&o.MemoryLimit, "mem-limit", 0, maxBytes, "soft limit of the Go heap; 0 leaves it to GOMEMLIMIT")
+	s.OneOf(&n.LogFormat, "log-format", []string{"text", "json"}, "form of the log on stderr")
+
+	s.Group("Of nsqd, accepted, but without a meaning here")
+	no.count, no.bytes, no.duration = 2500, 100<<20, 2*time.Second
+	s.Int(&no.count, "sync-every", 1, 1<<40, "every commit is synced, see --sync")
+	s.Duration(&no.duration, "sync-timeout", time.Millisecond, maxDuration, "see --sync=DURATION")
+	s.Size(&no.bytes, "max-bytes-per-file", 1, maxBytes, "files grow with the write rate, up to 64MiB")
+	memQueue, scanMax, scanCount := 10000, 4, 20
+	s.Int(&memQueue, "mem-queue-size", 0, 1<<40, "all messages are on disk, the newest also in --cache-size")
+	s.Int(&scanMax, "queue-scan-worker-pool-max", 1, 1<<30, "timeouts are not found by scanning")
+	s.Int(&scanCount, "queue-scan-selection-count", 1, 1<<30, "timeouts are not found by scanning")
+	nodeID, workerID := 0, 0
+	s.Int(&nodeID, "node-id", 0, 1023, "message ids are offsets")
+	s.alias("node-id", "id")
+	s.Int(&workerID, "worker-id", 0, 1<<30, "old name of node-id")
+	s.Bool(&no.on, "verbose", "old, see --log-level")
+	s.String(&no.text, "log-prefix", "TEXT", "lines of the log have no prefix")
+
+	n.LogLevel = slog.LevelInfo
+	s.finish = func() error {
+		if o.DataPath == "" {
+			o.DataPath = "."
+		}
+		return checkNode(s, o)
+	}
+	return s
+}
+
+// optionalAddress parses a listen address or nothing.
+func optionalAddress(p *string) func(string) error {
+	return func(v string) error {
+		if v == "" {
+			*p = ""
+			return nil
+		}
+		return address(p)(v)
+	}
+}

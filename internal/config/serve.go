@@ -1,0 +1,175 @@
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"time"
+
+	"github.com/weirmq/weir/internal/commitlog"
+	"github.com/weirmq/weir/internal/node"
+)
+
+// NSQ's ports.
+const (
+	tcpPort  = "4150"
+	httpPort = "4151"
+)
+
+// Highest values that make sense; they keep a typing error from becoming an allocation.
+const (
+	maxDuration = 10 * 365 * 24 * time.Hour
+	maxBytes    = 1 << 50
+)
+
+// Node is what the two commands that run a node read: the node's options, and how to log.
+type Node struct {
+	Options     node.Options
+	LogLevel    slog.Level
+	LogFormat   string // text or json
+	ShowVersion bool
+}
+
+// Serve returns the settings of `weir serve`, bound to n.
+func Serve(n *Node) *Set {
+	n.Options = node.DefaultOptions()
+	n.LogFormat = "text"
+	n.Options.TCPAddress, n.Options.HTTPAddress, n.Options.Advertise = "", "", ""
+	o := &n.Options
+	s := NewSet("weir serve")
+	s.Group("Where")
+	s.String(&o.DataPath, "data-path", "DIR", "data directory, made if it is missing")
+	listen := "127.0.0.1"
+	s.Func("listen", "HOST", listen, "a host name or an IP address", "host that all doors listen at; 0.0.0.0 lets everybody in",
+		func(v string) error { listen = v; return nil })
+	s.Func("tcp-address", "HOST:PORT", "LISTEN:"+tcpPort, addressForm, "NSQ's TCP protocol", address(&o.TCPAddress))
+	s.Func("http-address", "HOST:PORT", "LISTEN:"+httpPort, addressForm, "NSQ's HTTP API, metrics", address(&o.HTTPAddress))
+	s.String(&o.Advertise, "advertise", "HOST", "host that others are told to reach this node by (default: that of --listen)")
+	s.File()
+	s.Group("Durability and space")
+	syncPolicy(s, o)
+	retention(s, o)
+	s.Size(&o.Store.CacheBytes, "cache-size", 1<<20, maxBytes, "memory for the newest messages of all topics")
+	s.Size(&o.MemoryLimit, "mem-limit", 0, maxBytes, "soft limit of the Go heap; 0 leaves it to GOMEMLIMIT")
+	s.Group("Limits")
+	limits(s, o)
+	s.Group("Logging")
+	LogLevel(s, &n.LogLevel)
+	s.OneOf(&n.LogFormat, "log-format", []string{"text", "json"}, "form of the log on stderr")
+	s.finish = func() error {
+		fillAddress(&o.TCPAddress, listen, tcpPort)
+		fillAddress(&o.HTTPAddress, listen, httpPort)
+		if o.Advertise == "" && !isWildcard(listen) {
+			o.Advertise = listen
+		}
+		return checkNode(s, o)
+	}
+	return s
+}
+
+// syncPolicy defines --sync.
+func syncPolicy(s *Set, o *node.Options) {
+	s.Func("sync", "always|os|DURATION", o.Store.Sync.String(), "always, os, or a duration above 0 such as 100ms",
+		"when OK is answered: synced to disk; in the page cache; synced within DURATION",
+		func(v string) error {
+			policy, err := commitlog.ParseSyncPolicy(v)
+			o.Store.Sync = policy
+			return err
+		})
+}
+
+// retention defines --retain and --retain-bytes. The broker takes "not at all" as a negative duration.
+func retention(s *Set, o *node.Options) {
+	s.Func("retain", "DURATION", durationText(o.Broker.Retain), "0 or a duration such as 24h",
+		"how long finished messages are kept for replay; 0: not at all",
+		func(v string) error {
+			d, err := time.ParseDuration(v)
+			if err != nil || d < 0 || d > maxDuration {
+				return errValue
+			}
+			o.Broker.Retain = d
+			if d == 0 {
+				o.Broker.Retain = -1
+			}
+			return nil
+		})
+	s.Size(&o.Broker.RetainBytes, "retain-bytes", 1<<20, maxBytes, "most that is kept of a topic only for replay")
+}
+
+// limits defines the limits of messages and clients; names and defaults are nsqd's.
+func limits(s *Set, o *node.Options) {
+	t := &o.TCP
+	size(s, &t.MaxMsgSize, "max-msg-size", 1, node.MaxBodyBytes, "largest message")
+	size(s, &t.MaxBodySize, "max-body-size", 1, node.MaxBodyBytes, "largest body of one command")
+	s.Duration(&t.MsgTimeout, "msg-timeout", time.Millisecond, maxDuration, "how long a message may be in flight")
+	s.Duration(&t.MaxMsgTimeout, "max-msg-timeout", time.Millisecond, maxDuration, "longest in-flight time that a client may ask for")
+	s.Duration(&t.MaxReqTimeout, "max-req-timeout", time.Millisecond, maxDuration, "longest delay of REQ and DPUB")
+	s.Duration(&t.MaxHeartbeatInterval, "max-heartbeat-interval", time.Second, time.Hour, "longest time between heartbeats that a client may ask for")
+	s.Int(&t.MaxRdyCount, "max-rdy-count", 1, 1<<30, "highest RDY")
+	size(s, &t.MaxOutputBufferSize, "max-output-buffer-size", 64, 1<<30, "largest output buffer that a client may ask for")
+	s.Duration(&t.OutputBufferTimeout, "output-buffer-timeout", time.Millisecond, time.Hour, "reported to clients; what is ready is sent at once")
+	s.Duration(&t.MinOutputBufferTimeout, "min-output-buffer-timeout", time.Millisecond, time.Hour, "shortest that a client may ask for")
+	s.Duration(&t.MaxOutputBufferTimeout, "max-output-buffer-timeout", time.Millisecond, time.Hour, "longest that a client may ask for")
+	s.Int(&t.MaxConnections, "max-connections", 1, 1<<30, "most TCP connections at a time")
+}
+
+// size defines a Size that is held in an int.
+func size(s *Set, p *int, name string, lowest, highest int64, usage string) {
+	wide := int64(*p)
+	s.Size(&wide, name, lowest, highest, usage)
+	st := s.byName[name]
+	set := st.set
+	st.set = func(v string) error {
+		err := set(v)
+		*p = int(wide)
+		return err
+	}
+}
+
+// checkNode judges the settings that depend on one another, and the whole.
+func checkNode(s *Set, o *node.Options) error {
+	t := &o.TCP
+	for _, c := range []struct {
+		low, high         time.Duration
+		lowName, highName string
+	}{
+		{t.MsgTimeout, t.MaxMsgTimeout, "msg-timeout", "max-msg-timeout"},
+		{t.OutputBufferTimeout, t.MaxOutputBufferTimeout, "output-buffer-timeout", "max-output-buffer-timeout"},
+		{t.MinOutputBufferTimeout, t.OutputBufferTimeout, "min-output-buffer-timeout", "output-buffer-timeout"},
+	} {
+		if c.low > c.high {
+			return s.Refuse(c.lowName, fmt.Sprintf("is %s", durationText(c.low)),
+				fmt.Sprintf("at most --%s, which is %s", c.highName, durationText(c.high)))
+		}
+	}
+	if err := o.Validate(); err != nil {
+		return &UsageError{Command: s.command, Where: "settings:", Problem: err.Error()}
+	}
+	return nil
+}
+
+const addressForm = "HOST:PORT such as 127.0.0.1:4150 or :4150; port 0 takes a free one"
+
+// address parses a listen address.
+func address(p *string) func(string) error {
+	return func(v string) error {
+		if _, port, err := net.SplitHostPort(v); err != nil || port == "" {
+			return errValue
+		}
+		*p = v
+		return nil
+	}
+}
+
+// fillAddress sets an address that was not given.
+func fillAddress(p *string, host, port string) {
+	if *p == "" {
+		*p = net.JoinHostPort(host, port)
+	}
+}
+
+// isWildcard reports whether a host means all interfaces; nobody can connect to it.
+func isWildcard(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "" || ip != nil && ip.IsUnspecified()
+}

@@ -1,0 +1,218 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/commitlog"
+	"github.com/weirmq/weir/internal/nsqhttp"
+	"github.com/weirmq/weir/internal/nsqtcp"
+	"github.com/weirmq/weir/internal/replica"
+	"github.com/weirmq/weir/internal/version"
+	"github.com/weirmq/weir/internal/vfs"
+)
+
+// Node is one running node.
+type Node struct {
+	options Options
+	started time.Time
+
+	store  *commitlog.Store
+	logs   *replica.Logs
+	broker *broker.Broker
+	tcp    *nsqtcp.Server
+	http   *nsqhttp.Server // nil if that door is closed
+	tcpLn  net.Listener
+	httpLn net.Listener
+
+	serving sync.WaitGroup
+	failedC chan error // a door that ended by itself
+}
+
+// Start opens the data directory, recovers what is in it and opens the doors. When it fails, everything is closed again; the
+// error says what the operator has to do.
+func Start(options Options) (*Node, error) {
+	if err := options.Validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{options: options, started: time.Now(), failedC: make(chan error, 2)}
+	if err := n.start(); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), options.StopTimeout)
+		defer cancel()
+		return nil, errors.Join(err, n.close(ctx))
+	}
+	return n, nil
+}
+
+// start does the steps of Start; what it opened before an error is left to close.
+func (n *Node) start() error {
+	o := &n.options
+	if o.RefuseStockData {
+		if err := refuseStockData(o.DataPath); err != nil {
+			return err
+		}
+	}
+	if o.MemoryLimit > 0 {
+		debug.SetMemoryLimit(o.MemoryLimit)
+	}
+	if err := n.openStorage(); err != nil {
+		return err
+	}
+	if err := n.openBroker(); err != nil {
+		return err
+	}
+	return n.openDoors()
+}
+
+// openStorage locks the data directory and checks its format.
+func (n *Node) openStorage() error {
+	o := &n.options
+	disk := vfs.Disk()
+	store := o.Store
+	store.FS, store.Dir, store.Logger = disk, o.DataPath, o.Logger
+	var err error
+	if n.store, err = commitlog.OpenStore(store); err != nil {
+		return err
+	}
+	logs := o.Replica
+	logs.FS, logs.Dir, logs.Logger = disk, o.DataPath, o.Logger
+	n.logs = replica.NewLogs(n.store, logs)
+	return nil
+}
+
+// openBroker recovers all topics, and shows how far it is if that takes long.
+func (n *Node) openBroker() error {
+	o := &n.options
+	settings := o.Broker
+	settings.Logger = o.Logger
+	settings.MaxMsgTimeout = o.TCP.MaxMsgTimeout
+	recovery := startProgress(n.logs, o.Terminal)
+	defer recovery.stop()
+	var err error
+	if n.broker, err = broker.Open(recovery, settings); err != nil {
+		return fmt.Errorf("open %s: %w", o.DataPath, err)
+	}
+	o.Logger.Info("data directory opened", "path", o.DataPath, "topics", len(n.broker.Topics()),
+		"sync", o.Store.Sync.String(), "took", time.Since(n.started).Round(time.Millisecond))
+	return nil
+}
+
+// openDoors listens and serves.
+func (n *Node) openDoors() error {
+	o := &n.options
+	var err error
+	if n.tcpLn, err = net.Listen("tcp", o.TCPAddress); err != nil {
+		return fmt.Errorf("--tcp-address: %w", err)
+	}
+	if o.HTTPAddress != "" {
+		if n.httpLn, err = net.Listen("tcp", o.HTTPAddress); err != nil {
+			return fmt.Errorf("--http-address: %w", err)
+		}
+	}
+	tcp := o.TCP
+	tcp.Logger, tcp.Version = o.Logger, version.NSQ
+	if n.tcp, err = nsqtcp.New(n.broker, tcp); err != nil {
+		return err
+	}
+	if n.httpLn != nil {
+		settings, err := o.doorOptions(n.started, n.tcpLn, n.httpLn, n.tcp.Producers)
+		if err != nil {
+			return err
+		}
+		if n.http, err = nsqhttp.New(n.broker, settings); err != nil {
+			return err
+		}
+		n.serving.Go(func() { n.report("HTTP", n.http.Serve(n.httpLn)) })
+	}
+	n.serving.Go(func() {
+		if err := n.tcp.Serve(n.tcpLn); !errors.Is(err, nsqtcp.ErrServerClosed) {
+			n.report("TCP", err)
+		}
+	})
+	o.Logger.Info("ready", "tcp", n.TCPAddr(), "http", n.HTTPAddr(), "version", version.Weir)
+	return nil
+}
+
+// report keeps why a door ended by itself.
+func (n *Node) report(door string, err error) {
+	if err != nil {
+		n.failedC <- fmt.Errorf("%s door: %w", door, err)
+	}
+}
+
+// Run returns after a graceful stop, which begins when ctx ends, or when a door fails; that is an error.
+func (n *Node) Run(ctx context.Context) error {
+	var failed error
+	select {
+	case <-ctx.Done():
+		n.options.Logger.Info("stopping: finishing what is under way; a second signal stops at once")
+	case failed = <-n.failedC:
+	}
+	return errors.Join(failed, n.Stop())
+}
+
+// Stop stops gracefully: new work is refused, what is under way is answered, and every cursor is recorded. Connections that
+// take longer than Options.StopTimeout are broken off.
+func (n *Node) Stop() error {
+	ctx, cancel := context.WithTimeout(context.Background(), n.options.StopTimeout)
+	defer cancel()
+	begun := time.Now()
+	err := n.close(ctx)
+	if err == nil {
+		n.options.Logger.Info("stopped", "took", time.Since(begun).Round(time.Millisecond))
+	}
+	return err
+}
+
+// close closes what is open, top down.
+func (n *Node) close(ctx context.Context) error {
+	var errs []error
+	doors := sync.WaitGroup{}
+	if n.http != nil {
+		doors.Go(func() {
+			if err := n.http.Close(ctx); err != nil {
+				n.options.Logger.Warn("HTTP requests were broken off", slog.Any("error", err))
+			}
+		})
+	}
+	if n.tcp != nil {
+		if err := n.tcp.Shutdown(ctx); err != nil {
+			n.options.Logger.Warn("sessions were broken off", slog.Any("error", err))
+		}
+	}
+	doors.Wait()
+	for _, ln := range []net.Listener{n.tcpLn, n.httpLn} {
+		if ln != nil {
+			ln.Close() // closed already if its door was served
+		}
+	}
+	n.serving.Wait()
+	if n.broker != nil {
+		errs = append(errs, n.broker.Close(ctx))
+	}
+	if n.logs != nil {
+		n.logs.Close()
+	}
+	if n.store != nil {
+		errs = append(errs, n.store.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// TCPAddr returns where the TCP door listens.
+func (n *Node) TCPAddr() string { return n.tcpLn.Addr().String() }
+
+// HTTPAddr returns where the HTTP door listens, "" if it is closed.
+func (n *Node) HTTPAddr() string {
+	if n.httpLn == nil {
+		return ""
+	}
+	return n.httpLn.Addr().String()
+}

@@ -1,0 +1,129 @@
+// Package node wires one node: storage, broker and doors, started in order and stopped in reverse.
+//
+//	Start:  stock NSQ data? ─► memory limit ─► store (lock, format) ─► logs ─► broker (recovery) ─► listeners ─► doors
+//	Stop:   doors (refuse new work, answer what is under way, requeue what is in flight) ─► broker (records every cursor,
+//	        writes checkpoints) ─► logs ─► store (records its end, unlocks)
+//
+// It is the one place that knows all packages: they meet here and nowhere else. A Node's methods may be called from any
+// goroutine.
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/commitlog"
+	"github.com/weirmq/weir/internal/nsqhttp"
+	"github.com/weirmq/weir/internal/nsqtcp"
+	"github.com/weirmq/weir/internal/replica"
+)
+
+// maxSegmentBytes is the size of the largest segments. A body may be at most half of it.
+const maxSegmentBytes = 64 << 20
+
+// MaxBodyBytes is the largest body size that a node can be set to take.
+const MaxBodyBytes = maxSegmentBytes / 2
+
+// Options of a node. The limits of messages and clients are those of TCP; HTTP gets the same.
+type Options struct {
+	// DataPath is the data directory; it is made if it is missing. Default ./weir-data.
+	DataPath string
+	// TCPAddress and HTTPAddress are where the doors listen. An empty HTTPAddress leaves that door closed.
+	TCPAddress  string
+	HTTPAddress string
+	// Advertise is the host that others are told to reach this node by.
+	Advertise string
+	// MemoryLimit is the soft limit of the Go heap in bytes (GOMEMLIMIT); 0 leaves that to the environment.
+	MemoryLimit int64
+	// StopTimeout is how long a graceful stop may take before connections are broken off. Default 20s.
+	StopTimeout time.Duration
+	// RefuseStockData makes Start refuse a directory that holds data of a stock nsqd.
+	RefuseStockData bool
+	// Logger takes what an operator should know.
+	Logger *slog.Logger
+	// Terminal gets the progress of a long recovery. nil for none.
+	Terminal io.Writer
+
+	Store   commitlog.Options // FS, Dir and Logger are set by Start
+	Replica replica.Options   // FS, Dir and Logger are set by Start
+	Broker  broker.Options    // Logger, MaxMsgTimeout are set by Start
+	TCP     nsqtcp.Options    // Logger is set by Start
+	HTTP    nsqhttp.Options   // what TCP has too is set by Start
+}
+
+// DefaultOptions returns the options of `weir serve` without any setting given.
+func DefaultOptions() Options {
+	return Options{
+		DataPath: "./weir-data", TCPAddress: "127.0.0.1:4150", HTTPAddress: "127.0.0.1:4151", Advertise: "127.0.0.1",
+		StopTimeout: 20 * time.Second, Logger: slog.Default(),
+		Store:  commitlog.Options{Sync: commitlog.SyncAlways, CacheBytes: 16 << 20, MaxSegmentBytes: maxSegmentBytes},
+		Broker: broker.Options{Retain: 24 * time.Hour, RetainBytes: 1 << 30},
+		TCP: nsqtcp.Options{
+			MaxConnections: 65_536, MaxMsgSize: 1 << 20, MaxBodySize: 5 << 20, MaxRdyCount: 2500,
+			MsgTimeout: time.Minute, MaxMsgTimeout: 15 * time.Minute, MaxReqTimeout: time.Hour,
+			MaxHeartbeatInterval: time.Minute, MaxOutputBufferSize: 64 << 10, OutputBufferTimeout: 250 * time.Millisecond,
+			MinOutputBufferTimeout: 25 * time.Millisecond, MaxOutputBufferTimeout: 30 * time.Second, MaxDeflateLevel: 6,
+		},
+	}
+}
+
+// Validate reports the first option that cannot be used.
+func (o *Options) Validate() error {
+	switch {
+	case o.DataPath == "":
+		return errors.New("DataPath is missing")
+	case o.TCPAddress == "":
+		return errors.New("TCPAddress is missing")
+	case o.MemoryLimit < 0:
+		return fmt.Errorf("MemoryLimit %d: must not be negative", o.MemoryLimit)
+	case o.TCP.MaxBodySize > MaxBodyBytes:
+		return fmt.Errorf("max-body-size %d: must be at most %d, half of the largest segment", o.TCP.MaxBodySize, MaxBodyBytes)
+	case o.TCP.MaxMsgSize > MaxBodyBytes:
+		return fmt.Errorf("max-msg-size %d: must be at most %d, half of the largest segment", o.TCP.MaxMsgSize, MaxBodyBytes)
+	}
+	return o.TCP.Validate()
+}
+
+// doorOptions returns the doors' options, made from o and the addresses that are listened at.
+func (o *Options) doorOptions(started time.Time, tcp, http net.Listener, producers func() []broker.ClientStats) (nsqhttp.Options, error) {
+	hostname, err := os.Hostname()
+	if err != nil {
+		return nsqhttp.Options{}, fmt.Errorf("host name: %w", err)
+	}
+	h := o.HTTP
+	h.Logger = o.Logger
+	h.BroadcastAddress, h.Hostname = o.Advertise, hostname
+	if h.BroadcastAddress == "" {
+		h.BroadcastAddress = hostname
+	}
+	h.TCPPort, h.HTTPPort = port(tcp), port(http)
+	h.Started = started
+	h.MaxMsgSize, h.MaxBodySize, h.MaxReqTimeout = o.TCP.MaxMsgSize, o.TCP.MaxBodySize, o.TCP.MaxReqTimeout
+	h.MaxHeartbeatInterval, h.MaxOutputBufferSize = o.TCP.MaxHeartbeatInterval, o.TCP.MaxOutputBufferSize
+	h.MaxOutputBufferTimeout, h.MaxDeflateLevel = o.TCP.MaxOutputBufferTimeout, o.TCP.MaxDeflateLevel
+	h.Producers = producers
+	return h, nil
+}
+
+// port returns a listener's port, -1 if there is none.
+func port(ln net.Listener) int {
+	if ln == nil {
+		return -1
+	}
+	_, text, err := net.SplitHostPort(ln.Addr().String())
+	if err != nil {
+		return -1
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		return -1
+	}
+	return n
+}

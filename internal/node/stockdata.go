@@ -1,0 +1,30 @@
+package node
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// refuseStockData refuses a directory that holds a stock nsqd's data: its backlog must not be ignored, and its files must not
+// be mixed with ours. A directory that a Weir node has begun is not looked at again.
+func refuseStockData(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, "FORMAT")); err == nil {
+		return nil
+	}
+	entries, err := os.ReadDir(dir)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read data directory: %w", err)
+	}
+	for _, e := range entries {
+		if name := e.Name(); name == "nsqd.dat" || strings.Contains(name, ".diskqueue.") {
+			return fmt.Errorf("data directory %s holds %s of a stock nsqd, which this version cannot import: drain it with the "+
+				"stock nsqd first, then move its files away, or give another --data-path", dir, name)
+		}
+	}
+	return nil
+}
