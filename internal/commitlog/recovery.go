@@ -48,6 +48,9 @@ func (l *Log) recover() error {
 	if err := r.readSegments(ident.first); err != nil {
 		return err
 	}
+	if err := r.dropDetached(ident.first); err != nil {
+		return err
+	}
 	if err := r.checkChain(ident.first); err != nil {
 		return err
 	}
@@ -143,6 +146,33 @@ func (r *recovery) discard(s *segment) error {
 	return r.l.store.discard(s)
 }
 
+// dropDetached discards fresh segments at the end whose predecessor is not there: neither was ever synced.
+func (r *recovery) dropDetached(first record.Index) error {
+	at := 0
+	for at < len(r.segments) && r.follows(at, first) {
+		at++
+	}
+	if slices.ContainsFunc(r.segments[at:], func(s *segment) bool { return !s.fresh.Load() }) {
+		return nil // checkChain says what is missing
+	}
+	for i := len(r.segments) - 1; i >= at; i-- {
+		if err := r.discard(r.segments[i]); err != nil {
+			return err
+		}
+	}
+	r.segments = r.segments[:at]
+	return nil
+}
+
+// follows reports whether the i-th segment connects to the one before it, or begins the log.
+func (r *recovery) follows(i int, first record.Index) bool {
+	s := r.segments[i]
+	if i == 0 {
+		return s.base == first
+	}
+	return s.base-record.Index(s.previous) == r.segments[i-1].base
+}
+
 // checkChain verifies that no segment is missing between the first and the last.
 func (r *recovery) checkChain(first record.Index) error {
 	if len(r.segments) == 0 {
@@ -151,12 +181,12 @@ func (r *recovery) checkChain(first record.Index) error {
 		}
 		return nil
 	}
-	if s := r.segments[0]; s.base != first {
+	if !r.follows(0, first) {
 		return &DamageError{Path: numberedName(r.l.dir, uint64(first), segmentSuffix), Reason: "the log's first segment is missing"}
 	}
 	for i, s := range r.segments[1:] {
 		before := r.segments[i]
-		if s.base-record.Index(s.previous) != before.base {
+		if !r.follows(i+1, first) {
 			return &DamageError{Path: numberedName(r.l.dir, uint64(s.base)-uint64(s.previous), segmentSuffix),
 				Reason: fmt.Sprintf("the segment between %d and %d is missing", before.base, s.base)}
 		}

@@ -23,6 +23,7 @@ type testSource struct {
 	waiting  []record.Entry
 	taken    []record.Entry
 	done     []record.Entry // reported with nil
+	all      []record.Entry // put, as numbered first
 	answered int
 	errs     []error
 }
@@ -97,6 +98,7 @@ func (s *testSource) put(entries ...record.Entry) int {
 	for _, e := range entries {
 		s.number(&e)
 		s.waiting = append(s.waiting, e)
+		s.all = append(s.all, e)
 	}
 	n := s.answered + len(s.taken) + len(s.waiting)
 	s.mu.Unlock()
