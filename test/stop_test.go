@@ -4,6 +4,7 @@ package test
 
 import (
 	"errors"
+	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -40,39 +41,9 @@ func TestFinishedStaysFinished(t *testing.T) {
 			b := startBroker(t)
 			post(t, b, "/topic/create?topic=orders", nil)
 			post(t, b, "/channel/create?topic=orders&channel=work", nil)
-			const messages, kept = 5000, 1500
-			publishAll(t, b, rec, "orders", messages)
-
-			consumer, err := rawnsq.NewConsumer(b.TCP(), "orders", "work", rawnsq.ConsumerOptions{Ready: 2500})
-			if err != nil {
-				t.Fatal(err)
-			}
+			publishAll(t, b, rec, "orders", 5000)
+			consumer, inFlight := finishSome(t, b, rec, chance, 5000)
 			defer consumer.Close()
-			inFlight := 0
-			for range messages {
-				d, err := consumer.Next()
-				if err != nil {
-					t.Fatal(err)
-				}
-				k, ok := rec.Delivered("work", d.Body, d.Attempts)
-				switch lot := chance.IntN(10); {
-				case !ok:
-					t.Fatalf("a damaged body: %q", d.Body)
-				case lot < 3 && inFlight < kept:
-					inFlight++
-				case lot < 4:
-					delay := 2*time.Second + time.Duration(chance.IntN(1000))*time.Millisecond
-					rec.Requeued("work", k, delay)
-					consumer.Requeue(d.ID, delay)
-				default:
-					rec.Finished("work", k)
-					consumer.Finish(d.ID)
-				}
-			}
-			consumer.Cls()
-			if _, err := consumer.Next(); !errors.Is(err, rawnsq.ErrCloseWait) {
-				t.Fatalf("after CLS: %v", err)
-			}
 			end.end(t, b, rec)
 
 			start(t, b)
@@ -93,6 +64,38 @@ func TestFinishedStaysFinished(t *testing.T) {
 			}
 		})
 	}
+}
+
+// finishSome takes all messages; it finishes most, requeues a tenth, and leaves some in flight, whose number it returns. When it
+// returns, the node has processed everything.
+func finishSome(t *testing.T, b *proc.Broker, rec *history.Recorder, chance *rand.Rand, messages int) (c *rawnsq.Consumer, inFlight int) {
+	t.Helper()
+	const mostInFlight = 1500
+	c, err := rawnsq.NewConsumer(b.TCP(), "orders", "work", rawnsq.ConsumerOptions{Ready: 2500})
+	must(t, err)
+	for range messages {
+		d, err := c.Next()
+		must(t, err)
+		k, ok := rec.Delivered("work", d.Body, d.Attempts)
+		switch lot := chance.IntN(10); {
+		case !ok:
+			t.Fatalf("a damaged body: %q", d.Body)
+		case lot < 3 && inFlight < mostInFlight:
+			inFlight++
+		case lot < 4:
+			delay := 2*time.Second + time.Duration(chance.IntN(1000))*time.Millisecond
+			rec.Requeued("work", k, delay)
+			c.Requeue(d.ID, delay)
+		default:
+			rec.Finished("work", k)
+			c.Finish(d.ID)
+		}
+	}
+	c.Cls()
+	if _, err := c.Next(); !errors.Is(err, rawnsq.ErrCloseWait) {
+		t.Fatalf("after CLS: %v", err)
+	}
+	return c, inFlight
 }
 
 // publishAll publishes messages of publisher 0 and waits for their answers.

@@ -4,20 +4,26 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 )
+
+// answerPatience is how long a Publisher waits for the next answer before it ends the connection.
+const answerPatience = 60 * time.Second
 
 // ErrUnknown is the outcome of commands whose answer did not come before the connection ended: done or not, nobody knows.
 var ErrUnknown = errors.New("connection ended before the answer")
 
 // Publisher keeps up to a window of publishing commands on the wire. One goroutine calls Publish, Flush and Wait; the broker's
-// answers are reported on another, in the order of the commands.
+// answers are reported on another, in the order of the commands. A broker that answers nothing for a minute, though commands wait, is
+// cut off.
 type Publisher struct {
 	conn     *Conn
 	answered func(tag uint64, err error)
 	window   chan struct{} // one token for each unanswered command
 	waiting  struct {
 		sync.Mutex
-		tags []uint64 // unanswered, oldest first
+		tags    []uint64    // unanswered, oldest first
+		overdue *time.Timer // ends the connection; runs while tags wait
 		over bool     // the reader is gone: nothing more is answered
 	}
 	done chan struct{} // closed when the reader has ended
@@ -33,6 +39,8 @@ func NewPublisher(addr string, window int, answered func(tag uint64, err error))
 		return nil, err
 	}
 	p := &Publisher{conn: conn, answered: answered, window: make(chan struct{}, window), done: make(chan struct{})}
+	p.waiting.overdue = time.AfterFunc(answerPatience, func() { conn.Close() })
+	p.waiting.overdue.Stop()
 	go p.read()
 	return p, nil
 }
@@ -57,7 +65,9 @@ func (p *Publisher) Publish(tag uint64, command []byte) error {
 		p.waiting.Unlock()
 		return p.refuse(tag, p.err)
 	}
-	p.waiting.tags = append(p.waiting.tags, tag)
+	if p.waiting.tags = append(p.waiting.tags, tag); len(p.waiting.tags) == 1 {
+		p.waiting.overdue.Reset(answerPatience)
+	}
 	p.waiting.Unlock()
 	if _, err := p.conn.Write(command); err != nil {
 		p.conn.Close() // the reader reports the outcome
@@ -106,6 +116,7 @@ func (p *Publisher) read() {
 	p.err = p.readAnswers()
 	p.conn.Close()
 	p.waiting.Lock()
+	p.waiting.overdue.Stop()
 	left := p.waiting.tags
 	p.waiting.tags, p.waiting.over = nil, true
 	p.waiting.Unlock()
@@ -131,7 +142,11 @@ func (p *Publisher) readAnswers() error {
 			return fmt.Errorf("an answer to nothing: %w", err)
 		}
 		tag := p.waiting.tags[0]
-		p.waiting.tags = p.waiting.tags[1:]
+		if p.waiting.tags = p.waiting.tags[1:]; len(p.waiting.tags) == 0 {
+			p.waiting.overdue.Stop()
+		} else {
+			p.waiting.overdue.Reset(answerPatience)
+		}
 		p.waiting.Unlock()
 		if refused != "" {
 			p.answered(tag, refused)
