@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// run runs the program as main does and returns its exit code and output.
+func run(ctx context.Context, binary, stdin string, args ...string) (code int, stdout, stderr string) {
+	var out, err bytes.Buffer
+	p := process{args: args, in: strings.NewReader(stdin), out: &out, err: &err,
+		lookupEnv: func(string) (string, bool) { return "", false }}
+	code = exitCode(dispatch(ctx, binary, p), &err)
+	return code, out.String(), err.String()
+}
+
+func TestCommandLinesThatCannotBeUsedExitWithCode2AndOneLine(t *testing.T) {
+	for _, c := range []struct {
+		binary, args string
+		want         string
+	}{
+		{"weir", "frobnicate", `weir: subcommand "frobnicate" is unknown; accepted: help, serve, nsqd,`},
+		{"weir", "serve --frobnicate", "weir serve: --frobnicate is unknown; accepted: --data-path"},
+		{"weir", "serve --sync=never", `weir serve: --sync does not take "never"; accepted: always, os, or a duration`},
+		{"weir", "serve stray", `weir serve: argument "stray" is not expected`},
+		{"weir", "serve --config=/nope.toml", "weir serve: --config cannot be read"},
+		{"/usr/bin/nsqd", "-tls-cert=x", "nsqd: --tls-cert is unknown"},
+		{"to_nsq", "", "to_nsq: settings: --topic is required"},
+		{"to_nsq", "--topic=t --nsqd-tcp-address=x --delimiter=ab", "to_nsq: --delimiter does not take"},
+		{"to_nsq", "--topic=t --nsqd-tcp-address=x --producer-opt=nope,1", "to_nsq: --producer-opt cannot be used"},
+		{"nsq_to_file", "--topic=t", "nsq_to_file: settings: --nsqd-tcp-address is required"},
+		{"nsq_to_file", "--topic=t --nsqd-tcp-address=x --datetime-format=%Q", "%Q is unknown"},
+		{"nsq_to_file", "--topic=t --nsqd-tcp-address=x --gzip", "nsq_to_file: --gzip is unknown"},
+	} {
+		code, _, stderr := run(context.Background(), c.binary, "", strings.Fields(c.args)...)
+		if code != 2 || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 {
+			t.Errorf("%s %s: code %d, %q, want code 2 and one line with %q", c.binary, c.args, code, stderr, c.want)
+		}
+	}
+}
+
+func TestHelpAndVersionsExitWithCode0(t *testing.T) {
+	for _, c := range []struct{ binary, args, want string }{
+		{"weir", "", "weir SUBCOMMAND"},
+		{"weir", "help", "run a node"},
+		{"weir", "--help", "run a node"},
+		{"weir", "help serve", "--sync=always|os|DURATION"},
+		{"weir", "serve -h", "(default LISTEN:4150)"},
+		{"weir", "help nsqd", "--mem-queue-size"},
+		{"weir", "version", "weir v0."},
+		{"weir", "--version", "weir v0."},
+		{"nsqd", "--version", "nsqd v1.3.0+weir."},
+		{"/opt/to_nsq", "-version", "to_nsq v1.3.0+weir."},
+		{"nsq_to_file.exe", "-version", "nsq_to_file v1.3.0+weir."},
+	} {
+		code, stdout, stderr := run(context.Background(), c.binary, "", strings.Fields(c.args)...)
+		if code != 0 || stderr != "" || !strings.Contains(stdout, c.want) {
+			t.Errorf("%s %s: code %d, %q, %q, want %q", c.binary, c.args, code, stdout, stderr, c.want)
+		}
+	}
+}
+
+func TestServeStopsGracefullyAndLinesGoThroughIt(t *testing.T) {
+	dir := t.TempDir()
+	address := freeAddress(t)
+	ctx, stop := context.WithCancel(context.Background())
+	type result struct {
+		code        int
+		out, stderr string
+	}
+	servedC := make(chan result, 1)
+	go func() {
+		code, out, stderr := run(ctx, "weir", "", "serve", "--data-path="+filepath.Join(dir, "data"),
+			"--tcp-address="+address, "--http-address=127.0.0.1:0")
+		servedC <- result{code, out, stderr}
+	}()
+	waitUntilOpen(t, address)
+
+	code, _, stderr := run(context.Background(), "to_nsq", "one\ntwo\nthree", "--topic=t", "--nsqd-tcp-address="+address)
+	if code != 0 || !strings.Contains(stderr, "3 acknowledged") {
+		t.Errorf("to_nsq: code %d, %s", code, stderr)
+	}
+
+	fileCtx, stopFile := context.WithCancel(context.Background())
+	filedC := make(chan int, 1)
+	go func() {
+		code, _, stderr := run(fileCtx, "nsq_to_file", "", "--topic=t", "--nsqd-tcp-address="+address, "--output-dir="+dir,
+			"--filename-format=<TOPIC>.log", "--sync-interval=10ms")
+		t.Log(stderr)
+		filedC <- code
+	}()
+	path := filepath.Join(dir, "t.log")
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if text, _ := os.ReadFile(path); string(text) == "one\ntwo\nthree\n" {
+			break
+		}
+		if time.Now().After(deadline) {
+			text, _ := os.ReadFile(path)
+			t.Fatalf("the file holds %q", text)
+		}
+	}
+	stopFile()
+	if code := <-filedC; code != 0 {
+		t.Errorf("nsq_to_file: code %d", code)
+	}
+
+	stop()
+	r := <-servedC
+	if r.code != 0 || !strings.Contains(r.out, "curl -d 'hello'") || !strings.Contains(r.stderr, "msg=stopped") {
+		t.Errorf("serve: code %d\n%s\n%s", r.code, r.out, r.stderr)
+	}
+}
+
+func TestAFailedStartExitsWithCode1(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	code, _, stderr := run(context.Background(), "weir", "", "serve", "--data-path="+t.TempDir(), "--log-level=error",
+		"--tcp-address="+taken.Addr().String())
+	if code != 1 || !strings.Contains(stderr, "weir serve: --tcp-address: listen") || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("code %d, %q", code, stderr)
+	}
+}
+
+func TestWildcardIsShownAsAnAddressOneCanType(t *testing.T) {
+	for address, want := range map[string]string{
+		"0.0.0.0:4151": "127.0.0.1:4151", "[::]:4151": "127.0.0.1:4151", "10.0.0.1:4151": "10.0.0.1:4151",
+	} {
+		if got := reachable(address); got != want {
+			t.Errorf("%s is shown as %s, want %s", address, got, want)
+		}
+	}
+}
+
+// freeAddress returns a loopback address that was free a moment ago.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+func waitUntilOpen(t *testing.T, address string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		c, err := net.Dial("tcp", address)
+		if err == nil {
+			c.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,258 @@
+package tofile
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nsqio/go-nsq"
+
+	"github.com/weirmq/weir/internal/node"
+	"github.com/weirmq/weir/internal/tools"
+)
+
+// startNode starts a node, at an address of an earlier one if that is given.
+func startNode(t *testing.T, dir, address string) *node.Node {
+	t.Helper()
+	o := node.DefaultOptions()
+	o.DataPath, o.TCPAddress, o.HTTPAddress = dir, address, ""
+	o.Logger = slog.New(slog.DiscardHandler)
+	n, err := node.Start(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// publish sends n numbered messages.
+func publish(t *testing.T, address, topic string, from, n int) {
+	t.Helper()
+	p, err := nsq.NewProducer(address, nsq.NewConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.SetLoggerLevel(nsq.LogLevelError)
+	defer p.Stop()
+	for i := from; i < from+n; i++ {
+		if err := p.Publish(topic, fmt.Appendf(nil, "message %d", i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func testOptions(t *testing.T, dir, address string, topics ...string) Options {
+	t.Helper()
+	o := DefaultOptions()
+	o.Topics, o.Addresses, o.OutputDir = topics, []string{address}, dir
+	o.FilenameFormat, o.HostIdentifier = "<TOPIC>.<HOST><REV>.log", "h"
+	o.SyncInterval = 20 * time.Millisecond
+	o.Logger = slog.New(slog.DiscardHandler)
+	var err error
+	if o.Config, err = tools.NewConfig("nsq_to_file", nil); err != nil {
+		t.Fatal(err)
+	}
+	o.Config.LookupdPollInterval = 20 * time.Millisecond
+	return o
+}
+
+// background runs the tool; the function that is returned stops it and returns its error.
+func background(o Options) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	doneC := make(chan error, 1)
+	go func() { doneC <- Run(ctx, o) }()
+	return func() error { cancel(); return <-doneC }
+}
+
+// lines returns how often each line stands in a file.
+func lines(path string) map[string]int {
+	text, _ := os.ReadFile(path)
+	counts := map[string]int{}
+	for line := range strings.Lines(string(text)) {
+		counts[strings.TrimSuffix(line, "\n")]++
+	}
+	return counts
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: it does not happen", what)
+		}
+	}
+}
+
+func TestMessagesGoToFilesOfTheirTopic(t *testing.T) {
+	n := startNode(t, t.TempDir(), "127.0.0.1:0")
+	defer n.Stop()
+	out := filepath.Join(t.TempDir(), "new")
+	publish(t, n.TCPAddr(), "a", 0, 500)
+	publish(t, n.TCPAddr(), "b", 500, 10)
+	stop := background(testOptions(t, out, n.TCPAddr(), "a", "b"))
+	eventually(t, "all lines", func() bool {
+		return len(lines(filepath.Join(out, "a.h.log"))) == 500 && len(lines(filepath.Join(out, "b.h.log"))) == 10
+	})
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if got := lines(filepath.Join(out, "b.h.log")); got["message 505"] != 1 || got["message 5"] != 0 {
+		t.Errorf("b's file holds %v", got)
+	}
+}
+
+func TestAStopFinishesWhatIsOnDisk(t *testing.T) {
+	n := startNode(t, t.TempDir(), "127.0.0.1:0")
+	defer n.Stop()
+	out := t.TempDir()
+	publish(t, n.TCPAddr(), "a", 0, 50)
+	o := testOptions(t, out, n.TCPAddr(), "a")
+	o.SyncInterval = time.Minute // only the stop syncs
+	o.Config.MsgTimeout = time.Minute
+	stop := background(o)
+	publish(t, n.TCPAddr(), "a", 50, 1)
+	time.Sleep(300 * time.Millisecond) // long enough for all to arrive; what does not is redelivered
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	stop = background(testOptions(t, out, n.TCPAddr(), "a"))
+	path := filepath.Join(out, "a.h.log")
+	eventually(t, "all lines", func() bool { return len(lines(path)) == 51 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	for line, count := range lines(path) {
+		if count != 1 {
+			t.Errorf("%q was written %d times: its FIN did not arrive before the stop", line, count)
+		}
+	}
+}
+
+func TestALostNodeIsConnectedAgain(t *testing.T) {
+	data, out := t.TempDir(), t.TempDir()
+	n := startNode(t, data, "127.0.0.1:0")
+	address := n.TCPAddr()
+	publish(t, address, "a", 0, 20)
+	stop := background(testOptions(t, out, address, "a"))
+	path := filepath.Join(out, "a.h.log")
+	eventually(t, "the first lines", func() bool { return len(lines(path)) == 20 })
+	if err := n.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	n = startNode(t, data, address)
+	defer n.Stop()
+	publish(t, address, "a", 20, 20)
+	eventually(t, "the lines after the restart", func() bool { return len(lines(path)) == 40 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAFileThatCannotBeWrittenEndsTheRunAndKeepsTheMessages(t *testing.T) {
+	n := startNode(t, t.TempDir(), "127.0.0.1:0")
+	defer n.Stop()
+	publish(t, n.TCPAddr(), "a", 0, 10)
+	out := t.TempDir()
+	o := testOptions(t, out, n.TCPAddr(), "a")
+	if err := os.Mkdir(filepath.Join(out, "a.h.log"), 0o700); err != nil { // a directory in the file's place
+		t.Fatal(err)
+	}
+	if err := Run(context.Background(), o); err == nil || !strings.Contains(err.Error(), "open ") {
+		t.Fatalf("got %v", err)
+	}
+	if err := os.Remove(filepath.Join(out, "a.h.log")); err != nil {
+		t.Fatal(err)
+	}
+	stop := background(o)
+	eventually(t, "all lines", func() bool { return len(lines(filepath.Join(out, "a.h.log"))) == 10 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAnUnreachableNsqdIsAnError(t *testing.T) {
+	n := startNode(t, t.TempDir(), "127.0.0.1:0")
+	address := n.TCPAddr()
+	if err := n.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := Run(context.Background(), testOptions(t, t.TempDir(), address, "a")); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestATornLineGetsItsEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, []byte("whole\nto"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w := &topicWriter{o: &Options{}}
+	if err := w.createFile(path); err != nil {
+		t.Fatal(err)
+	}
+	w.out.WriteString("next\n")
+	w.out.Flush()
+	w.closeFile()
+	if text, _ := os.ReadFile(path); string(text) != "whole\nto\nnext\n" {
+		t.Errorf("got %q", text)
+	}
+}
+
+func TestFileNames(t *testing.T) {
+	at := time.Date(2026, 2, 3, 14, 5, 6, 0, time.UTC)
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	short, _, _ := strings.Cut(host, ".")
+	for _, c := range []struct{ name, datetime, identifier, want string }{
+		{"<TOPIC>.<HOST><REV>.<DATETIME>.log", "%Y-%m-%d_%H", "", "t." + short + ".2026-02-03_14.log"},
+		{"<DATETIME>/<TOPIC>", "%y%j", "", "26034/t"},
+		{"<HOST>-<PID>", "", "x<HOSTNAME>", fmt.Sprintf("x%s-%d", host, os.Getpid())},
+		{"<DATETIME>", "%b %d %I%p %M:%S %%", "", "Feb 03 02PM 05:06 %"},
+	} {
+		o := Options{FilenameFormat: c.name, DatetimeFormat: c.datetime, HostIdentifier: c.identifier}
+		if got, err := o.fileName("t", at); err != nil || got != c.want {
+			t.Errorf("%s: got %q, %v, want %q", c.name, got, err, c.want)
+		}
+	}
+	for _, bad := range []string{"%", "%Q"} {
+		if _, err := strftime(bad, at); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
+
+func TestANewNameBeginsANewFile(t *testing.T) {
+	n := startNode(t, t.TempDir(), "127.0.0.1:0")
+	defer n.Stop()
+	out := t.TempDir()
+	o := testOptions(t, out, n.TCPAddr(), "a")
+	o.FilenameFormat, o.DatetimeFormat = "<TOPIC>.<DATETIME>.log", "%H%M%S"
+	stop := background(o)
+	for i := range 24 { // more than two seconds
+		publish(t, n.TCPAddr(), "a", i, 1)
+		time.Sleep(100 * time.Millisecond)
+	}
+	all := func() (files int, total map[string]int) {
+		names, _ := filepath.Glob(filepath.Join(out, "a.*.log"))
+		total = map[string]int{}
+		for _, name := range names {
+			for line, count := range lines(name) {
+				total[line] += count
+			}
+		}
+		return len(names), total
+	}
+	eventually(t, "all lines", func() bool { _, total := all(); return len(total) == 24 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	if files, _ := all(); files < 3 {
+		t.Errorf("%d files", files)
+	}
+}
