@@ -1,0 +1,178 @@
+package commitlog
+
+import (
+	"fmt"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/vfs"
+)
+
+// benchSource appends one prepared batch again and again.
+type benchSource struct {
+	log     *Log
+	mu      sync.Mutex
+	doneC   chan error
+	at      logEnd
+	payload []byte
+	waiting int // batches
+	taken   int
+	entries []record.Entry
+}
+
+func (s *benchSource) Collect(int) []record.Entry {
+	s.mu.Lock()
+	s.taken, s.waiting = s.waiting, 0
+	s.mu.Unlock()
+	s.entries = s.entries[:0]
+	for range s.taken {
+		e := record.Entry{Kind: record.KindBatch, Term: 1, Index: s.at.index + 1, Base: s.at.next, Time: s.at.time + 1, Payload: s.payload}
+		record.Batch(e.Payload).Stamp(e.Base, 1)
+		s.at = s.at.after(&e)
+		s.entries = append(s.entries, e)
+	}
+	return s.entries
+}
+
+func (s *benchSource) Done(err error) {
+	for range s.taken {
+		s.doneC <- err
+	}
+}
+
+func benchLog(b *testing.B, o Options, messages, size int) (*Store, *benchSource) {
+	b.Helper()
+	o.FS, o.Dir, o.Logger = vfs.Disk(), filepath.Join(b.TempDir(), "data"), quiet()
+	s, err := OpenStore(o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { s.Close() })
+	if err := s.Create(testID); err != nil {
+		b.Fatal(err)
+	}
+	src := &benchSource{doneC: make(chan error, 1), payload: batchOf("m", messages, size).Payload}
+	if src.log, err = s.Open(testID, src, LogOptions{}); err != nil {
+		b.Fatal(err)
+	}
+	return s, src
+}
+
+func (s *benchSource) append(b *testing.B) {
+	s.mu.Lock()
+	s.waiting++
+	s.mu.Unlock()
+	s.log.Kick()
+	if err := <-s.doneC; err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkAppend is one publisher that waits for each batch.
+func BenchmarkAppend(b *testing.B) {
+	for _, policy := range []SyncPolicy{SyncOS, SyncAlways} {
+		for _, messages := range []int{1, 100, 300} {
+			b.Run(fmt.Sprintf("%v/%dx200B", policy, messages), func(b *testing.B) {
+				_, src := benchLog(b, Options{Sync: policy}, messages, 200)
+				b.SetBytes(int64(len(src.payload)))
+				b.ReportAllocs()
+				for b.Loop() {
+					src.append(b)
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkRead reads a backlog from the disk's page cache in order, all batches of 100 messages.
+func BenchmarkRead(b *testing.B) {
+	const batches = 2000
+	for _, c := range []struct {
+		name  string
+		cache int64
+		step  record.Offset
+	}{{"disk in order", 1, 100}, {"disk at random", 1, 100 * 997}, {"cache", 64 << 20, 100}} {
+		b.Run(c.name, func(b *testing.B) {
+			_, src := benchLog(b, Options{Sync: SyncOS, CacheBytes: c.cache}, 100, 200)
+			for range batches {
+				src.append(b)
+				src.payload = append([]byte(nil), src.payload...)
+			}
+			end := src.log.Bounds().Next
+			r := src.log.NewReader()
+			b.SetBytes(int64(len(src.payload)))
+			b.ReportAllocs()
+			at := record.Offset(0)
+			for b.Loop() {
+				if _, _, err := r.Batch(at, end); err != nil {
+					b.Fatal(err)
+				}
+				at = (at + c.step) % end
+			}
+		})
+	}
+}
+
+// BenchmarkWriteAhead shows what writing zeros ahead of the tail gives durable appends of 24 KiB.
+func BenchmarkWriteAhead(b *testing.B) {
+	for _, ahead := range []bool{false, true} {
+		b.Run(fmt.Sprint(ahead), func(b *testing.B) {
+			f, err := vfs.Disk().Create(filepath.Join(b.TempDir(), "f"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer f.Close()
+			t := &tailFile{file: f, pos: aheadFromBytes, round: 24 << 10}
+			block := make([]byte, t.round)
+			b.SetBytes(t.round)
+			for b.Loop() {
+				if _, err := f.WriteAt(block, t.pos); err != nil {
+					b.Fatal(err)
+				}
+				if ahead {
+					t.writeAhead(1 << 40)
+				}
+				if err := f.Sync(); err != nil {
+					b.Fatal(err)
+				}
+				t.pos += t.round
+			}
+		})
+	}
+}
+
+// BenchmarkManyLogs appends to 64 logs at once, so that rounds sync the whole file system.
+func BenchmarkManyLogs(b *testing.B) {
+	s, err := OpenStore(Options{FS: vfs.Disk(), Dir: filepath.Join(b.TempDir(), "data"), Logger: quiet()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	var sources []*benchSource
+	for i := range uint64(64) {
+		if err := s.Create(LogID{Topic: i}); err != nil {
+			b.Fatal(err)
+		}
+		src := &benchSource{doneC: make(chan error, 1), payload: batchOf("m", 80, 200).Payload}
+		if src.log, err = s.Open(LogID{Topic: i}, src, LogOptions{}); err != nil {
+			b.Fatal(err)
+		}
+		sources = append(sources, src)
+	}
+	b.SetBytes(int64(64 * len(sources[0].payload)))
+	for b.Loop() {
+		for _, src := range sources {
+			src.mu.Lock()
+			src.waiting++
+			src.mu.Unlock()
+			src.log.Kick()
+		}
+		for _, src := range sources {
+			if err := <-src.doneC; err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+}
