@@ -19,6 +19,9 @@ const (
 	MessageHeaderSize = 26
 )
 
+// MessageID names a message to clients: 16 bytes, of our server lower-case hexadecimal digits. A client may send any bytes.
+type MessageID [16]byte
+
 // Data of response frames.
 const (
 	OK        = "OK"

@@ -9,7 +9,7 @@ import (
 
 // The golden frames are the protocol: lines may be added, never changed.
 func TestFramesMatchGoldenBytes(t *testing.T) {
-	id := FormatMessageID(0x0123456789abcdef)
+	id := MessageID([]byte(testID))
 	for _, tc := range []struct {
 		name  string
 		frame []byte
@@ -37,27 +37,12 @@ func TestFramesMatchGoldenBytes(t *testing.T) {
 }
 
 func TestFramesAreAppended(t *testing.T) {
-	id := FormatMessageID(7)
+	id := MessageID([]byte(testID))
 	buf := AppendResponse([]byte("before"), OK)
 	n := len(buf)
 	buf = AppendMessage(buf, 1, 1, &id, []byte("b"))
 	if !strings.HasPrefix(string(buf), "before\x00\x00\x00\x06") || len(buf)-n != MessageFrameSize(1) {
 		t.Fatalf("got %q", buf)
-	}
-}
-
-func TestMessageIDsKeepTheirNumber(t *testing.T) {
-	for _, n := range []uint64{0, 1, 0xdeadbeef, 1<<64 - 1} {
-		id := FormatMessageID(n)
-		if got, ok := id.Number(); !ok || got != n {
-			t.Errorf("%s: got %d, %v, want %d", id, got, ok, n)
-		}
-	}
-	for _, s := range []string{"0123456789ABCDEF", "0123456789abcdeg", strings.Repeat("\x00", 16)} {
-		id := MessageID([]byte(s))
-		if n, ok := id.Number(); ok {
-			t.Errorf("%q is taken for %d", s, n)
-		}
 	}
 }
 
@@ -87,7 +72,7 @@ func TestNames(t *testing.T) {
 }
 
 func BenchmarkAppendMessage(b *testing.B) {
-	id, body := FormatMessageID(7), make([]byte, 200)
+	id, body := MessageID([]byte(testID)), make([]byte, 200)
 	buf := make([]byte, 0, 64<<10)
 	b.SetBytes(int64(MessageFrameSize(len(body))))
 	b.ReportAllocs()
