@@ -223,8 +223,8 @@ func voidFailed(story []Event) {
 // walk goes through the deliveries of one message in one channel, in time order.
 func (c *checker) walk(ch *channelState, p publish, story []Event) (seen int, finished bool) {
 	var last, finish, requeue Event // Kind 0 = none
+	var requeues []Event            // all so far: one that had its effect may still be forgotten by a kill soon after
 	recorded := false               // the test knows that the finish is in the log
-	var lowest uint16               // attempts that a settled requeue has recorded
 	for _, e := range story {
 		switch e.Kind {
 		case Finished:
@@ -234,6 +234,7 @@ func (c *checker) walk(ch *channelState, p publish, story []Event) (seen int, fi
 		case Requeued:
 			requeue = e
 			requeue.Attempts = last.Attempts
+			requeues = append(requeues, requeue)
 		case Delivered:
 			seen++
 			ch.report.Deliveries++
@@ -241,11 +242,15 @@ func (c *checker) walk(ch *channelState, p publish, story []Event) (seen int, fi
 				ch.report.fault(DeliveredAgain, "message %s, finished at %s, came again at %s with attempts %d",
 					p.key, clock(finish.At), clock(e.At), e.Attempts)
 			}
-			requeueSettled := requeue.Kind != 0 && c.settled(ch, requeue.At, e.At)
 			c.checkDue(ch, p.key, p.due, e.At)
-			if requeueSettled {
+			if requeue.Kind != 0 && c.settled(ch, requeue.At, e.At) {
 				c.checkDue(ch, p.key, requeue.Due, e.At)
-				lowest = max(lowest, requeue.Attempts)
+			}
+			var lowest uint16 // attempts that a settled requeue has recorded
+			for _, r := range requeues {
+				if c.settled(ch, r.At, e.At) {
+					lowest = max(lowest, r.Attempts)
+				}
 			}
 			c.checkAttempts(ch, p.key, last, e, lowest)
 			last, requeue = e, Event{}

@@ -1,0 +1,80 @@
+// Package powerloss cuts the power of a whole broker at any operation of its disk and checks from the outside that nothing
+// it answered for is lost.
+//
+// Each seed is a story of several lives: publish, defer, consume, requeue, create and delete channels, pause, roll, carry, trim,
+// until the disk stops in the middle of something; then what was not synced is kept, dropped or torn, sector by sector and
+// name by name, and the next life begins. It runs in a synctest bubble, so that delays and time-outs cost nothing, and each
+// seed does the same again:
+//
+//	WEIR_SEED=123 go test ./test/powerloss         replays one
+//	WEIR_SEEDS=3000 go test ./test/powerloss       runs so many
+package powerloss
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"testing/synctest"
+)
+
+// defaultSeeds is how many seeds a plain run takes.
+const defaultSeeds = 150
+
+func TestPowerLossLosesNothingAnswered(t *testing.T) {
+	first, n := uint64(1), number(t, "WEIR_SEEDS", defaultSeeds)
+	if one := number(t, "WEIR_SEED", 0); one > 0 {
+		first, n = one, 1
+	}
+	var total totals
+	for seed := first; seed < first+n; seed++ {
+		s := &story{t: t, seed: seed, totals: &total}
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s.t = t
+				s.run()
+			})
+		})
+		if t.Failed() {
+			t.Fatalf("replay with: WEIR_SEED=%d go test ./test/powerloss", seed)
+		}
+	}
+	t.Logf("%d seeds: %+v", n, total)
+	if n >= defaultSeeds {
+		total.expectEverything(t)
+	}
+}
+
+func number(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s=%q: want a number", name, text)
+	}
+	return n
+}
+
+// totals count what the stories contained, to make sure that they exercise what they claim to.
+type totals struct {
+	Lives, Cuts, CutsInRecovery, CleanStops int
+	Answered, Refused, Unknown              int
+	Deliveries, Finishes, Requeues          int
+	Deferred, Channels, Trimmed, Carried    int
+}
+
+func (n *totals) expectEverything(t *testing.T) {
+	t.Helper()
+	for what, count := range map[string]int{
+		"cuts": n.Cuts, "cuts in recovery": n.CutsInRecovery, "clean stops": n.CleanStops, "answered": n.Answered,
+		"unknown": n.Unknown, "finishes": n.Finishes, "requeues": n.Requeues, "deferred": n.Deferred,
+		"channels": n.Channels, "trimmed": n.Trimmed, "carried": n.Carried,
+	} {
+		if count == 0 {
+			t.Errorf("the seeds never contained: %s", what)
+		}
+	}
+}
