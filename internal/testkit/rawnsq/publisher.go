@@ -24,7 +24,7 @@ type Publisher struct {
 		sync.Mutex
 		tags    []uint64    // unanswered, oldest first
 		overdue *time.Timer // ends the connection; runs while tags wait
-		over bool     // the reader is gone: nothing more is answered
+		over    bool        // the reader is gone: nothing more is answered
 	}
 	done chan struct{} // closed when the reader has ended
 	err  error         // why it ended; read after done
