@@ -28,7 +28,7 @@ func TestBadCommandsGetTheProtocolsErrors(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		send []byte
-		want string // how the error begins; "" = the connection closes without one
+		want string // the code of the error
 	}{
 		{"unknown command", []byte("HELLO world\n"), "E_INVALID"},
 		{"empty line", []byte("\n"), "E_INVALID"},
@@ -64,7 +64,7 @@ func TestBadCommandsGetTheProtocolsErrors(t *testing.T) {
 		{"FIN of a short id", []byte("SUB t c\nFIN 0123\n"), "E_INVALID"},
 		{"REQ with a negative delay", []byte("SUB t c\nREQ 0123456789abcdef -1\n"), "E_INVALID"},
 		{"AUTH that is not wanted", rawnsq.AppendBody([]byte("AUTH\n"), []byte("secret")), "E_AUTH_DISABLED"},
-		{"endless line", bytes.Repeat([]byte("A"), 20_000), ""},
+		{"endless line", bytes.Repeat([]byte("A"), 20_000), "E_INVALID"}, // nsqd closes without a word
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := dialFor(t, b, 5*time.Second)

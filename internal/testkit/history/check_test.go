@@ -190,6 +190,13 @@ func TestCheckFindsEachFault(t *testing.T) {
 			400 kill
 			500 got 1/0 c 1
 			501 fin 1/0 c`, AttemptsDecreased},
+		{"attempts stand still though a connection was lost", `
+			1 sent 1/0
+			2 ok 1/0
+			3 got 1/0 c 1
+			5 lost c
+			6 got 1/0 c 1
+			7 fin 1/0 c`, AttemptsDecreased},
 		{"attempts of zero", `
 			1 sent 1/0
 			2 ok 1/0
@@ -295,6 +302,15 @@ func TestCheckAllowsWhatIsAllowed(t *testing.T) {
 			400 kill
 			500 got 1/0 c 2
 			501 fin 1/0 c`},
+		{"attempt repeated after a kill, whose leftovers the consumer was still reading", `
+			1 sent 1/0
+			2 ok 1/0
+			3 kill
+			4 got 1/0 c 1
+			4 fin 1/0 c
+			5 lost c
+			300 got 1/0 c 1
+			301 fin 1/0 c`},
 		{"deferred message overtaken", `
 			1 sent 1/0 50
 			1 sent 1/1
