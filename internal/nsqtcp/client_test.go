@@ -47,7 +47,13 @@ func startServer(t testing.TB, b backend, o Options) (*Server, string) {
 // startBroker serves a real broker over logs in memory.
 func startBroker(t testing.TB, o Options) (*Server, string, *broker.Broker) {
 	t.Helper()
-	b, err := broker.Open(hostile.New(hostile.Benign()), broker.Options{})
+	return startBrokerOver(t, hostile.New(hostile.Benign()), o)
+}
+
+// startBrokerOver serves a real broker over these logs.
+func startBrokerOver(t testing.TB, logs broker.Logs, o Options) (*Server, string, *broker.Broker) {
+	t.Helper()
+	b, err := broker.Open(logs, broker.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/testkit/hostile"
 )
 
 func TestBurstOfPublishesIsOneBatch(t *testing.T) {
@@ -240,4 +242,59 @@ func TestShutdownAnswersWhatWasReceived(t *testing.T) {
 	if closed, misuse := b.subs[0].isClosed(); !closed || misuse != "" {
 		t.Fatalf("subscription closed %v, %s", closed, misuse)
 	}
+}
+
+func TestShutdownDoesNotWaitForClientsThatDoNotRead(t *testing.T) {
+	b := newFakeBackend()
+	b.body = make([]byte, 20_000)
+	server, addr := startServer(t, b, Options{})
+	c := dial(t, addr)
+	c.send("SUB t c\n")
+	c.expect("OK")
+	c.send("RDY 2500\n")
+	time.Sleep(100 * time.Millisecond) // the socket is full
+	start := time.Now()
+	if err := server.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Since(start); d > 3*stopWriteTime {
+		t.Fatalf("shut down after %v", d)
+	}
+}
+
+// Each PUB is followed by a command whose error names it, so that the order of answers can be seen, while commits come late,
+// in parts, and from several goroutines.
+func TestAnswersKeepTheirOrderUnderLoad(t *testing.T) {
+	o := hostile.Benign()
+	o.MaxDelay, o.Partial, o.InPlace = 200*time.Microsecond, 0.5, 0.5
+	_, addr, _ := startBrokerOver(t, hostile.New(o), Options{})
+	var wg sync.WaitGroup
+	for g := range 6 {
+		c := dial(t, addr)
+		c.send("SUB other" + fmt.Sprint(g) + " c\n")
+		c.expect("OK")
+		const commands = 2000
+		wg.Go(func() {
+			for i := range commands {
+				if _, err := fmt.Fprintf(c.conn, "%sTOUCH %016x\n", pub("t", "x"), i); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+		wg.Go(func() {
+			for i := range commands {
+				if _, data, err := c.frame(); err != nil || data != "OK" {
+					t.Errorf("session %d, PUB %d: %q, %v", g, i, data, err)
+					return
+				}
+				want := fmt.Sprintf("E_TOUCH_FAILED TOUCH %016x failed ID not in flight", i)
+				if _, data, err := c.frame(); err != nil || data != want {
+					t.Errorf("session %d: %q, %v, want %s", g, data, err, want)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

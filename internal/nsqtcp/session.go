@@ -67,6 +67,9 @@ const (
 // stopGrace is how long a stopped session goes on reading, so that commands already received are executed.
 const stopGrace = 50 * time.Millisecond
 
+// stopWriteTime is how long a write of a stopped session may take: a client that does not read cannot hold up a shutdown.
+const stopWriteTime = time.Second
+
 // lingerTime and lingerBytes bound how long and how much a session reads and drops after its last word. Closing with unread
 // input would reset the connection, and the client might never see the error that explains it.
 const (
@@ -102,8 +105,7 @@ func (s *session) run(ctx context.Context) {
 		cancel() // nobody is left to hear of what the reading goroutine waits for
 	}()
 	err := s.read(ctx)
-	s.stopped.Store(true)
-	if s.sub != nil && s.turn.end() {
+	if s.turn.end() && s.sub != nil {
 		s.sub.Close()
 	}
 	s.answers.push(answer{last: true})
@@ -116,7 +118,9 @@ func (s *session) run(ctx context.Context) {
 // stop makes the session end soon: what it has received is executed and answered, nothing more is delivered.
 func (s *session) stop() {
 	s.stopped.Store(true)
-	_ = s.conn.SetReadDeadline(time.Now().Add(stopGrace)) // a closed connection has no need of it
+	now := time.Now()
+	_ = s.conn.SetReadDeadline(now.Add(stopGrace)) // a closed connection has no need of it
+	_ = s.conn.SetWriteDeadline(now.Add(stopWriteTime))
 	s.Wake()
 }
 

@@ -142,13 +142,9 @@ func (s *session) pull() error {
 	return nil
 }
 
-// flush writes the output buffer. The client has a heartbeat interval's time to take it.
+// flush writes the output buffer. The client has a heartbeat interval's time to take it, or stopWriteTime.
 func (s *session) flush() error {
-	var deadline time.Time
-	if beat := s.out.terms.HeartbeatInterval; beat > 0 {
-		deadline = time.Now().Add(beat)
-	}
-	if err := s.conn.SetWriteDeadline(deadline); err != nil {
+	if err := s.limitWrite(); err != nil {
 		return err
 	}
 	_, err := s.conn.Write(s.out.buf)
@@ -158,6 +154,24 @@ func (s *session) flush() error {
 		s.out.buf = nil
 	}
 	return err
+}
+
+// limitWrite sets the deadline of the next write.
+func (s *session) limitWrite() error {
+	var deadline time.Time
+	switch beat := s.out.terms.HeartbeatInterval; {
+	case s.stopped.Load():
+		deadline = time.Now().Add(stopWriteTime)
+	case beat > 0:
+		deadline = time.Now().Add(beat)
+	}
+	if err := s.conn.SetWriteDeadline(deadline); err != nil {
+		return err
+	}
+	if s.stopped.Load() { // since just now: its deadline may be overwritten
+		return s.conn.SetWriteDeadline(time.Now().Add(stopWriteTime))
+	}
+	return nil
 }
 
 // setTerms adopts the interval of heartbeats.
