@@ -48,7 +48,7 @@ npm:             ## install the JavaScript clients that the process tests use
 		if [ ! -d "$$dir/node_modules" ]; then echo "npm ci in $$dir"; (cd "$$dir" && npm ci --no-audit --no-fund) || exit 1; fi; done
 
 demo: build      ## the README's demonstration: kill -9 in the middle of a file's way through the broker, then count
-	test/demo/run
+	$(GO) run ./test/demo -weir bin/weir
 
 fuzz:            ## each fuzz target for FUZZTIME
 	@for package in $$($(GO) list ./...); do \
