@@ -39,7 +39,7 @@ type ClientStats struct {
 	RemoteAddress string
 	State         int32 // 0 init, 3 subscribed, 4 closing
 	ReadyCount    int64
-	InFlightCount int64
+	InFlightCount int64 // set by the broker, which alone knows of timeouts
 	MessageCount  uint64
 	FinishCount   uint64
 	RequeueCount  uint64
@@ -100,14 +100,19 @@ func (c *Channel) stats(clients bool) ChannelStats {
 		Paused:       c.mu.queue.Paused(),
 		ClientCount:  len(c.mu.subs),
 	}
-	subs := make([]Client, 0, len(c.mu.subs))
+	subs := make(map[Client]int64, len(c.mu.subs)) // messages in flight
 	for sub := range c.mu.subs {
-		subs = append(subs, sub.client)
+		subs[sub.client] = 0
+		if c.mu.leading {
+			subs[sub.client] = int64(sub.session.InFlight())
+		}
 	}
 	c.mu.Unlock()
 	if clients {
-		for _, client := range subs {
-			s.Clients = append(s.Clients, client.Stats())
+		for client, inFlight := range subs {
+			described := client.Stats()
+			described.InFlightCount = inFlight
+			s.Clients = append(s.Clients, described)
 		}
 		slices.SortFunc(s.Clients, func(a, b ClientStats) int { return cmp.Compare(a.RemoteAddress, b.RemoteAddress) })
 	}

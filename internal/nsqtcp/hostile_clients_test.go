@@ -304,7 +304,7 @@ func TestSessionsDescribeThemselves(t *testing.T) {
 		t.Errorf("pub counts %s", s)
 	}
 	clients := b.Stats("t", "c", true)[0].Channels[0].Clients
-	if len(clients) != 1 || clients[0].ClientID != "me" {
+	if len(clients) != 1 || clients[0].ClientID != "me" || clients[0].InFlightCount != 1 {
 		t.Errorf("clients of the channel: %+v", clients)
 	}
 }
