@@ -40,7 +40,7 @@ func (s *Server) pub(r *http.Request) (string, error) {
 			return "", &apiError{http.StatusBadRequest, "INVALID_DEFER"}
 		}
 		if ms > 0 {
-			due = time.Now().UnixMilli() + ms
+			due = time.Now().Add(time.Millisecond-1).UnixMilli() + ms // never early
 		}
 	}
 	p := publication{doneC: make(chan struct{})}
