@@ -7,9 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/nsqwire"
-	"github.com/weirmq/weir/internal/record"
 )
 
 // session is one client connection.
@@ -34,19 +32,13 @@ type session struct {
 
 	// Of the reading goroutine.
 
-	in       input
-	state    state
-	terms    nsqwire.Terms
-	sub      subscription       // nil before SUB
-	pending  *batch             // publishes not yet submitted; nil if none
-	builder  record.Builder     // what encodes them
-	into     topic              // where they go
-	room     room               // how much may still become unanswered
-	lastName string             // topic of the last publish
-	finished []broker.MessageID // FINs not yet handed over
-	refused  []*nsqwire.Error   // of those, while they are handed over
-	// onRefused is noteRefused, bound once.
-	onRefused func(i int, err error)
+	in      input
+	state   state
+	terms   nsqwire.Terms
+	sub     subscription // nil before SUB
+	room    room         // how much may still become unanswered
+	pending pending      // publishes not yet submitted
+	done    done         // FINs not yet handed over
 
 	// Of the owner of the output: the writing goroutine, or a committing one for a moment.
 
@@ -86,7 +78,7 @@ func newSession(server *Server, conn net.Conn) *session {
 	}
 	s.stats.init(conn)
 	s.out.terms = s.terms
-	s.onRefused = s.noteRefused
+	s.done.onRefused = s.done.note
 	s.direct = newDirect(conn)
 	return s
 }
