@@ -303,30 +303,3 @@ func TestHalfClosedClientGetsItsAnswers(t *testing.T) {
 		c.expectClosed()
 	}
 }
-
-func TestHeartbeatsComeAndMustBeAnswered(t *testing.T) {
-	_, addr, _ := startBroker(t, Options{})
-	silent, alive := dial(t, addr), dial(t, addr)
-	for _, c := range []*client{silent, alive} {
-		c.send(identify(`{"heartbeat_interval":1000}`))
-		c.expect("OK")
-	}
-	start := time.Now()
-	for range 3 {
-		alive.expect("_heartbeat_")
-		alive.send("NOP\n")
-	}
-	if d := time.Since(start); d < 2900*time.Millisecond || d > 4*time.Second {
-		t.Errorf("three heartbeats of 1s took %v", d)
-	}
-	silent.expect("_heartbeat_")
-	for { // a second heartbeat may or may not come before the end
-		if _, data, err := silent.frame(); err != nil {
-			break
-		} else if data != "_heartbeat_" {
-			t.Fatalf("got %q", data)
-		}
-	}
-	alive.send(pub("t", "x"))
-	alive.expect("OK")
-}
