@@ -97,7 +97,9 @@ func (c *Channel) nextLocked(now queue.Now) Client {
 	if s == nil {
 		return nil
 	}
-	return c.mu.bySession[s].client
+	sub := c.mu.bySession[s]
+	sub.called = true
+	return sub.client
 }
 
 // changedLocked notes that the channel has progress to record and perhaps an earlier event to wait for.

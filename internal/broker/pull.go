@@ -33,8 +33,13 @@ func (s *Subscription) Pull(max, maxBytes int, sink Sink) (int, error) {
 	s.recheck()
 	n, bytes := 0, 0
 	for n < max && bytes < maxBytes {
-		if len(p.runs) == 0 && !s.take(min(max-n, turnMax), n == 0) {
-			break
+		if len(p.runs) == 0 {
+			if n > 0 && s.channel.waiting.Load() {
+				break // one turn only while others wait for theirs
+			}
+			if !s.take(min(max-n, turnMax), n == 0) {
+				break
+			}
 		}
 		delivered, size, err := s.deliver(&p.runs[0], max-n, maxBytes-bytes, sink)
 		n, bytes = n+delivered, bytes+size
@@ -73,12 +78,27 @@ func (s *Subscription) recheck() {
 	p.runs = held
 }
 
-// take asks the channel for a turn. If there is nothing and wait is set, the session is on the waiting list on return.
+// take asks the channel for a turn. If it gets none and wait is set, the session is on the waiting list on return: there is
+// nothing, or others have waited for longer.
 func (s *Subscription) take(max int, wait bool) bool {
 	c := s.channel
 	now := c.partition.broker.now()
 	c.mu.Lock()
 	var client Client
+	called := s.called
+	s.called = false
+	if !s.closing && !s.closed && c.mu.leading && wait && !called && c.mu.queue.Waiting() {
+		// Not the session's turn, though it is busy and could be quicker: it goes to the end of the line.
+		c.mu.queue.Wait(s.session)
+		if client = c.nextLocked(now); client != s.client {
+			c.mu.Unlock()
+			if client != nil {
+				client.Wake()
+			}
+			return false
+		}
+		client, s.called = nil, false
+	}
 	if !s.closing && !s.closed && c.mu.leading {
 		s.pull.taken = c.mu.queue.Take(now, s.session, c.end(), max, s.pull.taken[:0])
 		s.pull.runs = s.pull.taken

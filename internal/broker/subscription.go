@@ -63,6 +63,7 @@ type Subscription struct {
 	ready   int
 	closing bool // CLS or Close: no more deliveries
 	closed  bool
+	called  bool // off the waiting list to take its turn
 
 	pull puller
 }
