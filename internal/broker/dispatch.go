@@ -41,10 +41,10 @@ func (d *dispatch) ephemeralEnd() record.Offset {
 	return d.next
 }
 
-// freeze runs change, which may begin a freeze.
-func (d *dispatch) change(change func()) {
+// change runs do, which may begin a freeze.
+func (d *dispatch) change(do func()) {
 	was := d.frozen()
-	change()
+	do()
 	if !was && d.frozen() {
 		d.position = d.next
 		d.backlog = nil

@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/testkit/hostile"
@@ -82,5 +83,37 @@ func TestEphemeralTopicKeepsOnlyTheNewest(t *testing.T) {
 	}
 	if got < 100 || got > 110 {
 		t.Fatalf("got %d messages, want the newest 100 (whole batches)", got)
+	}
+}
+
+func TestEphemeralChannelSkipsWhatRetentionDeleted(t *testing.T) {
+	o := hostile.Benign()
+	o.SegmentBytes = 1 << 10
+	n := newNode(t, o)
+	n.stop()
+	n.options.Retain = -1
+	n.open()
+	durable := n.subscribe("t", "durable", 100, plain)
+	tail := n.subscribe("t", "tail#ephemeral", 3, plain)
+	n.publish("t", numbered("first", 3)...)
+	held := []delivery{tail.next(), tail.next(), tail.next()}
+	durable.expect(numbered("first", 3)...)
+	for range 20 {
+		n.publish("t", numbered("a body that fills segments soon ", 10)...)
+		durable.expect(numbered("a body that fills segments soon ", 10)...)
+	}
+	for n.LogSegments("t") > 3 {
+		time.Sleep(5 * time.Millisecond)
+	}
+	for _, d := range held { // their log is gone: they are dropped instead of delivered again
+		if err := tail.sub.Requeue(d.id, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.publish("t", "last")
+	for body := ""; body != "last"; {
+		d := tail.next()
+		tail.finish(d.id)
+		body = d.body
 	}
 }

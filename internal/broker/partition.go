@@ -60,9 +60,12 @@ func newPartition(b *Broker, t *Topic, number uint16) *partition {
 // Apply implements Machine.
 func (p *partition) Apply(e *record.Entry) {
 	p.mu.Lock()
-	err := p.applyLocked(e)
+	deleted, err := p.applyLocked(e)
 	p.mu.applied = e.Index
 	p.mu.Unlock()
+	if deleted != nil {
+		deleted.close(ErrChannelNotFound)
+	}
 	p.sinceCheckpoint.Add(int64(len(e.Payload)) + 64)
 	if err != nil {
 		p.Failed(fmt.Errorf("apply entry %d: %w", e.Index, err))
@@ -71,14 +74,15 @@ func (p *partition) Apply(e *record.Entry) {
 	p.wakeAll()
 }
 
-func (p *partition) applyLocked(e *record.Entry) error {
+// applyLocked returns the channel that the entry deleted, for the caller to close once it has released the mutex.
+func (p *partition) applyLocked(e *record.Entry) (deleted *Channel, err error) {
 	switch e.Kind {
 	case record.KindBatch:
 		p.applyBatchLocked(e)
 	case record.KindControl:
 		return p.applyControlLocked(e)
 	}
-	return nil
+	return nil, nil
 }
 
 func (p *partition) applyBatchLocked(e *record.Entry) {
@@ -131,19 +135,19 @@ func (p *partition) dropOverflowLocked() {
 	}
 }
 
-func (p *partition) applyControlLocked(e *record.Entry) error {
+func (p *partition) applyControlLocked(e *record.Entry) (deleted *Channel, err error) {
 	c, err := decodeControl(e.Payload)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	d := &p.mu.dispatch
 	switch c.op {
 	case opProgress:
-		return p.applyProgressLocked(c.progress)
+		return nil, p.applyProgressLocked(c.progress)
 	case opCreateChannel:
 		p.applyCreateLocked(channelID(e.Index), c.name)
 	case opDeleteChannel:
-		p.applyDeleteLocked(c.channel)
+		deleted = p.applyDeleteLocked(c.channel)
 	case opPauseChannel:
 		if ch := p.mu.channels[c.channel]; ch != nil {
 			ch.applyPause(c.on)
@@ -160,7 +164,7 @@ func (p *partition) applyControlLocked(e *record.Entry) error {
 		}
 	}
 	p.publishEndsLocked()
-	return nil
+	return deleted, nil
 }
 
 func (p *partition) applyProgressLocked(args []byte) error {
@@ -190,16 +194,14 @@ func (p *partition) applyCreateLocked(id channelID, name string) {
 	ch.applyDues(d.takeBacklog())
 }
 
-func (p *partition) applyDeleteLocked(id channelID) {
+func (p *partition) applyDeleteLocked(id channelID) *Channel {
 	ch := p.mu.channels[id]
 	if ch == nil {
-		return
+		return nil
 	}
-	if !ch.ephemeral {
-		p.mu.dispatch.change(func() { p.mu.dispatch.durable-- })
-	}
+	p.mu.dispatch.change(func() { p.mu.dispatch.durable-- })
 	p.removeLocked(ch)
-	ch.close(ErrChannelNotFound)
+	return ch
 }
 
 func (p *partition) applyTopicPauseLocked(on bool) {

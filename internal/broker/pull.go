@@ -43,7 +43,7 @@ func (s *Subscription) Pull(max, maxBytes int, sink Sink) (int, error) {
 		}
 		delivered, size, err := s.deliver(&p.runs[0], max-n, maxBytes-bytes, sink)
 		n, bytes = n+delivered, bytes+size
-		if err != nil {
+		if err != nil && !s.skipDropped(err) {
 			return n, s.readFailed(err)
 		}
 		if p.runs[0].Count == 0 {
@@ -187,25 +187,25 @@ func (p *puller) release() {
 	p.reader.Release()
 }
 
-// readFailed decides what a failed read means: an ephemeral message that was dropped meanwhile is skipped, anything else stops
-// the partition.
-func (s *Subscription) readFailed(err error) error {
+// skipDropped skips an ephemeral message that the log no longer holds. It reports false if err means anything else.
+func (s *Subscription) skipDropped(err error) bool {
 	c := s.channel
-	run := &s.pull.runs[0]
-	dropped := errors.Is(err, ErrOffsetOutOfRange) && (c.ephemeral || c.partition.topic.ephemeral)
-	if dropped {
-		id := makeMessageID(c.partition.topic.id, c.partition.number, run.First)
-		s.Finish([]MessageID{id}, func(int, error) {})
-		run.First++
-		run.Count--
-		if run.Count == 0 {
-			s.pull.runs = s.pull.runs[1:]
-		}
-		return nil
+	if !errors.Is(err, ErrOffsetOutOfRange) || !c.ephemeral && !c.partition.topic.ephemeral {
+		return false
 	}
+	run := &s.pull.runs[0]
+	id := makeMessageID(c.partition.topic.id, c.partition.number, run.First)
+	s.Finish([]MessageID{id}, func(int, error) {}) // not in flight any more is as good
+	run.First++
+	run.Count--
+	return true
+}
+
+// readFailed stops the partition, unless it is only closing.
+func (s *Subscription) readFailed(err error) error {
 	s.pull.runs = nil
 	if !errors.Is(err, ErrClosed) {
-		c.partition.Failed(err)
+		s.channel.partition.Failed(err)
 	}
 	return err
 }

@@ -49,7 +49,21 @@ func (p *partition) retain(now time.Time) error {
 	if err := p.coverTwice(); err != nil {
 		return err
 	}
-	return p.log.Trim(below)
+	if err := p.log.Trim(below); err != nil {
+		return err
+	}
+	p.dropTrimmed()
+	return nil
+}
+
+// dropTrimmed lets ephemeral channels, which pin nothing, skip what is gone.
+func (p *partition) dropTrimmed() {
+	start, _ := p.log.Bounds()
+	for _, ch := range *p.list.Load() {
+		if ch.ephemeral {
+			ch.dropBelow(start)
+		}
+	}
 }
 
 // coverTwice writes two checkpoints, a small entry apart: a segment may go only when the older of the two stored ones covers it
