@@ -28,6 +28,11 @@ type Options struct {
 	MaxMsgSize int
 	// MaxBodySize bounds the body of one /mpub, in bytes. Default 5 MiB.
 	MaxBodySize int
+	// MaxConnections bounds the connections at a time; further ones wait. Default 8,192.
+	MaxConnections int
+	// BodyBytes bounds the request bodies of all connections that are held at a time; a request beyond it is answered 503
+	// OVERLOADED. Default 128 MiB, and never less than four of the largest bodies.
+	BodyBytes int64
 	// MaxReqTimeout bounds the delay of /pub?defer. Default 1h.
 	MaxReqTimeout time.Duration
 	// MaxHeartbeatInterval, MaxOutputBufferSize (bytes), MaxOutputBufferTimeout and MaxDeflateLevel are reported by /info.
@@ -58,6 +63,9 @@ func (o *Options) setDefaults() {
 	setDefault(&o.Version, version.NSQ)
 	setDefault(&o.MaxMsgSize, 1<<20)
 	setDefault(&o.MaxBodySize, 5<<20)
+	setDefault(&o.MaxConnections, 8192)
+	setDefault(&o.BodyBytes, 128<<20)
+	o.BodyBytes = max(o.BodyBytes, 4*int64(max(o.MaxMsgSize, o.MaxBodySize)))
 	setDefault(&o.MaxReqTimeout, time.Hour)
 	setDefault(&o.MaxHeartbeatInterval, time.Minute)
 	setDefault(&o.MaxOutputBufferSize, 64<<10)
@@ -79,6 +87,10 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("MaxMsgSize %d: must not be negative", o.MaxMsgSize)
 	case o.MaxBodySize < 0:
 		return fmt.Errorf("MaxBodySize %d: must not be negative", o.MaxBodySize)
+	case o.MaxConnections < 0:
+		return fmt.Errorf("MaxConnections %d: must not be negative", o.MaxConnections)
+	case o.BodyBytes < 0:
+		return fmt.Errorf("BodyBytes %d: must not be negative", o.BodyBytes)
 	case o.MaxReqTimeout < 0:
 		return fmt.Errorf("MaxReqTimeout %v: must not be negative", o.MaxReqTimeout)
 	}

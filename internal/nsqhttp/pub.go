@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"strconv"
@@ -18,11 +17,12 @@ import (
 
 // pub is POST /pub?topic=T[&defer=MS]: the body is one message.
 func (s *Server) pub(r *http.Request) (string, error) {
-	body, err := s.read(r, s.options.MaxMsgSize, "MSG_TOO_BIG")
+	in, err := s.read(r, s.options.MaxMsgSize, "MSG_TOO_BIG")
 	if err != nil {
 		return "", err
 	}
-	if len(body) == 0 {
+	defer in.release()
+	if len(in.bytes) == 0 {
 		return "", &apiError{http.StatusBadRequest, "MSG_EMPTY"}
 	}
 	params, err := query(r)
@@ -44,18 +44,19 @@ func (s *Server) pub(r *http.Request) (string, error) {
 		}
 	}
 	p := publication{doneC: make(chan struct{})}
-	p.batch.Append(body, due)
-	p.bodyBytes = len(body)
+	p.batch.Append(in.bytes, due)
+	p.bodyBytes = len(in.bytes)
 	return "OK", s.publish(r.Context(), name, &p)
 }
 
 // mpub is POST /mpub?topic=T[&binary=B]: the body is one message a line, or with binary=true nsqd's MPUB body. The messages
 // form one batch: all of them are published, or none.
 func (s *Server) mpub(r *http.Request) (string, error) {
-	body, err := s.read(r, s.options.MaxBodySize, "BODY_TOO_BIG")
+	in, err := s.read(r, s.options.MaxBodySize, "BODY_TOO_BIG")
 	if err != nil {
 		return "", err
 	}
+	defer in.release()
 	params, err := query(r)
 	if err != nil {
 		return "", err
@@ -69,7 +70,7 @@ func (s *Server) mpub(r *http.Request) (string, error) {
 	if isBinary(params.Get("binary")) {
 		fill = s.appendBinary
 	}
-	if err := fill(&p, body); err != nil {
+	if err := fill(&p, in.bytes); err != nil {
 		return "", err
 	}
 	return "OK", s.publish(r.Context(), name, &p)
@@ -121,24 +122,11 @@ func (s *Server) appendBinary(p *publication, body []byte) error {
 }
 
 // read reads a body of at most limit bytes.
-func (s *Server) read(r *http.Request, limit int, tooBig string) ([]byte, error) {
+func (s *Server) read(r *http.Request, limit int, tooBig string) (*body, error) {
 	if s.closing.Load() {
 		return nil, broker.ErrClosed
 	}
-	if r.ContentLength > int64(limit) {
-		return nil, &apiError{http.StatusRequestEntityTooLarge, tooBig}
-	}
-	var body bytes.Buffer
-	if r.ContentLength > 0 {
-		body.Grow(int(min(r.ContentLength+1, 64<<10))) // more only when it has arrived
-	}
-	if _, err := body.ReadFrom(io.LimitReader(r.Body, int64(limit)+1)); err != nil {
-		return nil, &apiError{http.StatusInternalServerError, "INTERNAL_ERROR"} // the client broke off
-	}
-	if body.Len() > limit {
-		return nil, &apiError{http.StatusRequestEntityTooLarge, tooBig}
-	}
-	return body.Bytes(), nil
+	return s.bodies.read(r, limit, &apiError{http.StatusRequestEntityTooLarge, tooBig})
 }
 
 // publication is one request's batch on its way; it is the proposal's owner.

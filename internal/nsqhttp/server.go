@@ -32,6 +32,7 @@ type Server struct {
 	routes  map[string]map[string]http.HandlerFunc // path → method → handler
 	http    *http.Server
 	closing atomic.Bool
+	bodies  bodies
 	submits sync.WaitGroup // publishes handed to the broker
 }
 
@@ -45,6 +46,7 @@ func New(b *broker.Broker, options Options) (*Server, error) {
 	if err := options.Registry.Register(newCollector(b)); err != nil {
 		return nil, err
 	}
+	s.bodies.limit = options.BodyBytes
 	s.routes = s.table()
 	s.http = &http.Server{
 		Handler: s, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
@@ -83,7 +85,7 @@ func (s *Server) table() map[string]map[string]http.HandlerFunc {
 
 // Serve answers requests until Close, then returns nil. It takes over the listener.
 func (s *Server) Serve(ln net.Listener) error {
-	err := s.http.Serve(ln)
+	err := s.http.Serve(boundListener(ln, s.options.MaxConnections))
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

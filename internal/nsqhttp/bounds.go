@@ -1,0 +1,122 @@
+package nsqhttp
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+)
+
+// firstBodyBytes is what a body gets before any of it has arrived.
+const firstBodyBytes = 4 << 10
+
+// bodies bounds the bytes of all request bodies that are held at a time. What is above the bound is refused at once: to wait for
+// others' bodies would let clients that send slowly stop those that do not.
+type bodies struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// body is one request's body. Release it when nothing refers to its bytes any more.
+type body struct {
+	bytes []byte
+	from  *bodies
+}
+
+// errOverloaded is the answer when too many bodies are held already.
+var errOverloaded = &apiError{http.StatusServiceUnavailable, "OVERLOADED"}
+
+// read reads at most limit bytes; more are refused with tooBig. Memory is taken as the bytes arrive, whatever the client announced.
+func (b *bodies) read(r *http.Request, limit int, tooBig *apiError) (*body, error) {
+	if r.ContentLength > int64(limit) {
+		return nil, tooBig
+	}
+	in := &body{from: b}
+	for {
+		if len(in.bytes) == cap(in.bytes) && !in.grow(limit+1) {
+			in.release()
+			return nil, errOverloaded
+		}
+		n, err := r.Body.Read(in.bytes[len(in.bytes):cap(in.bytes)])
+		in.bytes = in.bytes[:len(in.bytes)+n]
+		switch {
+		case len(in.bytes) > limit:
+			in.release()
+			return nil, tooBig
+		case err == io.EOF:
+			return in, nil
+		case err != nil: // the client broke off
+			in.release()
+			return nil, &apiError{http.StatusBadRequest, "INVALID_REQUEST"}
+		}
+	}
+}
+
+// grow doubles the capacity, up to most bytes; it reports false if the bound does not allow it.
+func (in *body) grow(most int) bool {
+	size := min(max(2*cap(in.bytes), firstBodyBytes), most)
+	more := int64(size - cap(in.bytes))
+	if in.from.used.Add(more) > in.from.limit {
+		in.from.used.Add(-more)
+		return false
+	}
+	grown := make([]byte, len(in.bytes), size)
+	copy(grown, in.bytes)
+	in.bytes = grown
+	return true
+}
+
+// release gives the memory back to the bound.
+func (in *body) release() {
+	in.from.used.Add(-int64(cap(in.bytes)))
+	in.bytes = nil
+}
+
+// boundedListener accepts a connection only when fewer than cap(placeC) are open; further ones wait in the system's queue, which
+// is bounded too.
+type boundedListener struct {
+	net.Listener
+	placeC chan struct{} // holds one for each open connection
+	doneC  chan struct{}
+	once   sync.Once
+}
+
+func boundListener(ln net.Listener, most int) *boundedListener {
+	return &boundedListener{Listener: ln, placeC: make(chan struct{}, most), doneC: make(chan struct{})}
+}
+
+// Accept implements net.Listener.
+func (l *boundedListener) Accept() (net.Conn, error) {
+	select {
+	case l.placeC <- struct{}{}:
+	case <-l.doneC:
+		return nil, net.ErrClosed
+	}
+	c, err := l.Listener.Accept()
+	if err != nil {
+		<-l.placeC
+		return nil, err
+	}
+	return &boundedConn{Conn: c, in: l}, nil
+}
+
+// Close implements net.Listener.
+func (l *boundedListener) Close() error {
+	l.once.Do(func() { close(l.doneC) })
+	return l.Listener.Close()
+}
+
+// boundedConn gives its place back when it is closed.
+type boundedConn struct {
+	net.Conn
+	in   *boundedListener
+	once sync.Once
+}
+
+// Close implements net.Conn.
+func (c *boundedConn) Close() error {
+	err := c.Conn.Close()
+	c.once.Do(func() { <-c.in.placeC })
+	return err
+}
