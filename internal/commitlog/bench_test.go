@@ -115,31 +115,33 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-// BenchmarkWriteAhead shows what writing zeros ahead of the tail gives durable appends of 24 KiB.
+// BenchmarkWriteAhead shows what writing zeros ahead of the tail gives durable appends of several sizes.
 func BenchmarkWriteAhead(b *testing.B) {
-	for _, ahead := range []bool{false, true} {
-		b.Run(fmt.Sprint(ahead), func(b *testing.B) {
-			f, err := vfs.Disk().Create(filepath.Join(b.TempDir(), "f"))
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer f.Close()
-			t := &tailFile{file: f, pos: aheadFromBytes, round: 24 << 10}
-			block := make([]byte, t.round)
-			b.SetBytes(t.round)
-			for b.Loop() {
-				if _, err := f.WriteAt(block, t.pos); err != nil {
+	for _, size := range []int64{512, 4 << 10, 24 << 10, 256 << 10} {
+		for _, ahead := range []bool{false, true} {
+			b.Run(fmt.Sprintf("%d/%v", size, ahead), func(b *testing.B) {
+				f, err := vfs.Disk().Create(filepath.Join(b.TempDir(), "f"))
+				if err != nil {
 					b.Fatal(err)
 				}
-				if ahead {
-					t.writeAhead(1 << 40)
+				defer f.Close()
+				t := &tailFile{file: f, pos: aheadFromBytes, round: size}
+				block := make([]byte, size)
+				b.SetBytes(size)
+				for b.Loop() {
+					if _, err := f.WriteAt(block, t.pos); err != nil {
+						b.Fatal(err)
+					}
+					if ahead {
+						t.writeAhead(1 << 40)
+					}
+					if err := f.Sync(); err != nil {
+						b.Fatal(err)
+					}
+					t.pos += size
 				}
-				if err := f.Sync(); err != nil {
-					b.Fatal(err)
-				}
-				t.pos += t.round
-			}
-		})
+			})
+		}
 	}
 }
 

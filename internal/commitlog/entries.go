@@ -9,8 +9,8 @@ import (
 	"github.com/weirmq/weir/internal/record"
 )
 
-// Replay calls fn with all entries above index, in order, and stops with fn's first error. The entry is fn's to keep. It also
-// completes the table of carried messages. Errors: ErrCompacted if entries above index are deleted, or a *DamageError.
+// Replay calls fn with all entries above index, in order, and stops with fn's first error. The entry is fn's to keep. Indexes
+// that Salvage gave up are left out. Replay also completes the table of carried messages. Errors: ErrCompacted if entries above index are deleted, or a *DamageError.
 func (l *Log) Replay(above record.Index, fn func(*record.Entry) error) error {
 	b := l.Bounds()
 	if above+1 < b.FirstIndex {
@@ -130,6 +130,10 @@ func (l *Log) walkSegment(sc *scanner, s *segment, pos, limit int64, lo, hi reco
 			return lo, s.scanError(sc, err)
 		}
 		if fr.kind == kindMark || fr.index < lo {
+			continue
+		}
+		if fr.kind == kindLost {
+			lo = fr.index + 1
 			continue
 		}
 		if err := fn(&fr); err != nil {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"path"
+
+	"github.com/weirmq/weir/internal/record"
 )
 
 // Errors of stores and logs; test them with errors.Is.
@@ -23,6 +25,22 @@ var (
 	// ErrCompacted means that an index lies below the log's first entry.
 	ErrCompacted = errors.New("entry is deleted")
 )
+
+// ErrLost means that a message was damaged and given up by Salvage; errors.As finds the LostError.
+var ErrLost = errors.New("message is lost")
+
+// LostError says which messages Salvage gave up.
+type LostError struct {
+	First, Next record.Offset // at least the messages [First, Next)
+}
+
+// Error names the range.
+func (e *LostError) Error() string {
+	return fmt.Sprintf("messages %d to %d were damaged and given up by a repair", e.First, e.Next-1)
+}
+
+// Is reports ErrLost.
+func (e *LostError) Is(target error) bool { return target == ErrLost }
 
 // DamageError says that bytes which were durable are not what was written. The log is not opened, or the read fails; nothing
 // is skipped.

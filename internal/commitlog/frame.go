@@ -22,6 +22,10 @@ const (
 // are local to one disk.
 const kindMark record.Kind = 16
 
+// kindLost is the kind of a frame that Salvage put where entries were damaged: they are gone up to its index, and the
+// messages up to its base. Its payload is zeros.
+const kindLost record.Kind = 17
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // frameHeader is the decoded head of a frame.
@@ -109,7 +113,7 @@ func (h *frameHeader) check(zeros bool) error {
 		return errors.New("a mark with a payload")
 	case h.kind == record.KindBatch && h.length < record.HeaderBytes:
 		return fmt.Errorf("a batch of %d bytes", h.length)
-	case h.kind != kindMark && (h.kind < record.KindBatch || h.kind > record.KindRaft):
+	case h.kind != kindMark && h.kind != kindLost && (h.kind < record.KindBatch || h.kind > record.KindRaft):
 		return fmt.Errorf("unknown kind %d", h.kind)
 	case h.base < 0:
 		return errors.New("negative offset")
@@ -177,7 +181,7 @@ func (end logEnd) markHeader(durable record.Index) frameHeader {
 		term: end.term, index: end.index, base: end.next, time: end.time, durable: durable}
 }
 
-// markEnd returns the end that a mark repeats.
+// markEnd returns the end that a mark repeats, or that a lost frame leads to.
 func (h *frameHeader) markEnd() logEnd {
 	return logEnd{index: h.index, next: h.base, term: h.term, time: h.time}
 }

@@ -153,7 +153,11 @@ func buildIndex(f vfs.File, s *segment) (*sparseIndex, error) {
 		if err != nil {
 			return nil, s.scanError(&sc, err)
 		}
-		if fr.kind != kindMark {
+		switch fr.kind {
+		case kindMark:
+		case kindLost:
+			x.add(&fr.frameHeader, fr.base, fr.pos)
+		default:
 			e := fr.entry(fr.payload)
 			x.add(&fr.frameHeader, e.Next(), fr.pos)
 		}

@@ -163,8 +163,11 @@ func (s *SegmentInspection) read(sc *scanner, visit func(string, int64, *record.
 		default:
 			return fmt.Errorf("inspect %s: %w", s.Path, err)
 		}
-		if fr.kind == kindMark {
+		if fr.kind == kindMark || fr.kind == kindLost {
 			s.durable, s.IntactBytes = max(s.durable, fr.durable), fr.end()
+			if fr.kind == kindLost {
+				s.Last, s.Next, s.LastTime = fr.index, fr.base, fr.time
+			}
 			continue
 		}
 		if fr.index != s.Last+1 {

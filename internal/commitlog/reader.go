@@ -37,8 +37,8 @@ func (l *Log) NewReader() *Reader { return &Reader{log: l} }
 
 // Batch returns the batch that holds offset, and its append time in Unix ns. end is the high watermark: offsets from it on do
 // not exist for the reader. Carried messages come in a batch with gaps. The batch is shared or in the reader's buffer: it must
-// not be changed, and is valid until the next call of Batch or Release. Errors: ErrOffsetOutOfRange, ErrClosed, or a
-// *DamageError.
+// not be changed, and is valid until the next call of Batch or Release. Errors: ErrOffsetOutOfRange, ErrClosed, a
+// *LostError, or a *DamageError.
 func (r *Reader) Batch(offset, end record.Offset) (record.Batch, int64, error) {
 	if offset >= end || offset < 0 {
 		return nil, 0, r.log.outOfRange(offset)
@@ -104,6 +104,9 @@ func (r *Reader) read(s *segment, pos, limit int64, offset record.Offset) error 
 		f, err := r.sc.next()
 		if err != nil {
 			return s.scanError(&r.sc, err)
+		}
+		if f.kind == kindLost && f.base > offset {
+			return &LostError{First: offset, Next: f.base}
 		}
 		if f.kind != record.KindBatch {
 			continue

@@ -427,11 +427,17 @@ func scanSegment(f vfs.File, s *segment) (*segmentScan, error) {
 // follow takes an intact frame if it continues the log.
 func (s *segmentScan) follow(f *frame) error {
 	at := s.index.last
-	if f.kind == kindMark {
+	switch f.kind {
+	case kindMark:
 		if f.markEnd() != at {
 			return &brokenFrame{f.pos, "a mark that does not fit the entry before it"}
 		}
-	} else {
+	case kindLost:
+		if f.index < at.index || f.base < at.next || f.term < at.term || f.time < at.time {
+			return &brokenFrame{f.pos, "lost entries that do not follow the entry before them"}
+		}
+		s.index.add(&f.frameHeader, f.base, f.pos)
+	default:
 		e := f.entry(f.payload)
 		if e.Index != at.index+1 || e.Base != at.next || e.Term < at.term || e.Time < at.time {
 			return &brokenFrame{f.pos, fmt.Sprintf("entry %d does not follow entry %d", e.Index, at.index)}

@@ -72,7 +72,9 @@ func (l *Log) endBefore(s *segment, from record.Index) (int64, logEnd, error) {
 		}
 		switch {
 		case fr.kind == kindMark:
-		case fr.index == from:
+		case fr.kind == kindLost && fr.index < from:
+			end = fr.markEnd()
+		case fr.index >= from:
 			return pos, end, nil
 		default:
 			e := fr.entry(fr.payload)
