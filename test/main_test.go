@@ -155,6 +155,29 @@ func stats(t *testing.T, b *proc.Broker, topic, channel string) (s channelStats,
 	return all.Topics[0].Channels[0], true
 }
 
+// topics returns the names of the node's topics.
+func topics(t *testing.T, b *proc.Broker) []string {
+	t.Helper()
+	resp, err := http.Get("http://" + b.HTTP() + "/stats?format=json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var all struct {
+		Topics []struct {
+			Name string `json:"topic_name"`
+		} `json:"topics"`
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&all); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, topic := range all.Topics {
+		names = append(names, topic.Name)
+	}
+	return names
+}
+
 // eventually fails the test unless the condition holds within patience.
 func eventually(t *testing.T, patience time.Duration, what string, holds func() bool) {
 	t.Helper()

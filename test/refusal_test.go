@@ -83,3 +83,49 @@ func TestDataDirectoryInUseIsRefused(t *testing.T) {
 	}
 	must(t, first.Ping())
 }
+
+// TestDataOfANewerVersionIsRefused starts a node on data whose format it does not know, and finds the data untouched.
+func TestDataOfANewerVersionIsRefused(t *testing.T) {
+	b := startBroker(t)
+	post(t, b, "/topic/create?topic=kept", nil)
+	stop(t, b)
+	path := filepath.Join(b.DataPath, "FORMAT")
+	mine, err := os.ReadFile(path)
+	must(t, err)
+	newer := strings.Replace(string(mine), "format 1\n", "format 999\n", 1)
+	if newer == string(mine) {
+		t.Fatalf("the format file reads %q", mine)
+	}
+	must(t, os.WriteFile(path, []byte(newer), 0o644))
+	if _, err := b.Start(); err == nil {
+		t.Fatal("the node runs on data of a format that it does not know")
+	}
+	code, out := b.Process().ExitCode(), b.Process().Output()
+	if code <= 0 || !strings.Contains(out, "999") || !strings.Contains(out, "newer") || !strings.Contains(out, b.DataPath) {
+		t.Errorf("exit code %d, want one above 0 and a line that names directory and format:\n%s", code, out)
+	}
+	must(t, os.WriteFile(path, mine, 0o644))
+	start(t, b)
+	if s := topics(t, b); len(s) != 1 || s[0] != "kept" {
+		t.Errorf("after the refusal the node has topics %q", s)
+	}
+}
+
+// TestStockDataIsNeverIgnored starts weir nsqd in a directory in which stock nsqd has left topics: it refuses rather than begin empty.
+func TestStockDataIsNeverIgnored(t *testing.T) {
+	dir := t.TempDir()
+	must(t, os.WriteFile(filepath.Join(dir, "nsqd.dat"),
+		[]byte(`{"topics":[{"name":"orders","paused":false,"channels":[{"name":"work","paused":false}]}],"version":"1.3.0"}`), 0o600))
+	p, err := proc.Start(proc.Spec{Path: weirBinary, Args: []string{"nsqd", "--data-path", dir,
+		"--tcp-address", "127.0.0.1:0", "--http-address", "127.0.0.1:0"}})
+	must(t, err)
+	t.Cleanup(func() { p.Kill() })
+	select {
+	case <-p.Done():
+	case <-time.After(3 * time.Second):
+		t.Fatalf("the node runs beside a stock backlog:\n%s", p.Output())
+	}
+	if code := p.ExitCode(); code <= 0 || !strings.Contains(p.Output(), "nsqd.dat") && !strings.Contains(p.Output(), dir) {
+		t.Errorf("exit code %d, and no line that names the data:\n%s", code, p.Output())
+	}
+}
