@@ -198,6 +198,7 @@ func TestDeferredPublishWaits(t *testing.T) {
 }
 
 func TestTouchKeepsAMessageInFlight(t *testing.T) {
+	t.Parallel()
 	_, addr, _ := startBroker(t, Options{})
 	c := dial(t, addr)
 	c.send(identify(`{"msg_timeout":1000}`), "SUB t c\nRDY 1\n", pub("t", "x"))

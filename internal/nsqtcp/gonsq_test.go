@@ -48,6 +48,7 @@ func goNSQConsumer(t *testing.T, addr, topic, channel string, handle nsq.Handler
 }
 
 func TestGoNSQPublishesAndConsumesEverything(t *testing.T) {
+	t.Parallel()
 	_, addr, _ := startBroker(t, Options{})
 	const total = 5000
 	var mu sync.Mutex
@@ -90,6 +91,7 @@ func TestGoNSQPublishesAndConsumesEverything(t *testing.T) {
 }
 
 func TestGoNSQRequeuesTouchesAndDefers(t *testing.T) {
+	t.Parallel()
 	_, addr, _ := startBroker(t, Options{})
 	p := goNSQProducer(t, addr)
 	type delivery struct {
@@ -148,6 +150,7 @@ func TestGoNSQRequeuesTouchesAndDefers(t *testing.T) {
 }
 
 func TestGoNSQSurvivesHeartbeatsWithoutTraffic(t *testing.T) {
+	t.Parallel()
 	server, addr, _ := startBroker(t, Options{})
 	got := make(chan string, 10)
 	goNSQConsumer(t, addr, "t", "c", func(m *nsq.Message) error { got <- string(m.Body); return nil },

@@ -245,6 +245,7 @@ func TestShutdownAnswersWhatWasReceived(t *testing.T) {
 }
 
 func TestShutdownDoesNotWaitForClientsThatDoNotRead(t *testing.T) {
+	t.Parallel()
 	b := newFakeBackend()
 	b.body = make([]byte, 20_000)
 	server, addr := startServer(t, b, Options{})

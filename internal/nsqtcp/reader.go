@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/nsqwire"
+	"github.com/weirmq/weir/internal/record"
 )
 
 const (
@@ -95,6 +96,9 @@ func (s *session) read(ctx context.Context) error {
 			}
 			return err
 		}
+		if s.in.len() == 0 {
+			cmd = nsqwire.Command{} // it would keep the buffer that it points into
+		}
 		if err := s.fill(need); err != nil {
 			if e := nsqwire.Truncated(s.in.bytes(), &cmd, &s.server.limits); e != nil && errors.Is(err, io.EOF) {
 				s.refuse(e)
@@ -162,7 +166,14 @@ func (s *session) fill(need int) error {
 	return nil
 }
 
-// readOnce reads what there is. A session that is quiet gives its buffer back while it waits.
+// release gives back the memory that a quiet session has no need of.
+func (s *session) release() {
+	s.in.resize(minInputSize)
+	s.pending.builder = record.Builder{}
+	s.done.ids = nil
+}
+
+// readOnce reads what there is. A session that is quiet gives its buffers back while it waits.
 func (s *session) readOnce() (int, error) {
 	limit := s.readLimit()
 	if len(s.in.buf) > minInputSize && s.in.len() == 0 && (limit == 0 || limit > quietTime) {
@@ -171,7 +182,7 @@ func (s *session) readOnce() (int, error) {
 		if n > 0 || !errors.As(err, &timeout) || !timeout.Timeout() || s.stopped.Load() {
 			return n, err
 		}
-		s.in.resize(minInputSize)
+		s.release()
 		if limit > 0 {
 			limit -= quietTime
 		}
