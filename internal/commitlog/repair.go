@@ -48,7 +48,7 @@ func Repair(fsys vfs.FS, dir string) (*Repaired, error) {
 	if err := r.plan(); err != nil {
 		return nil, err
 	}
-	r.result.Aside = path.Join(root, asideName, fmt.Sprintf("%v-%s", in.ID, time.Now().UTC().Format("20060102T150405")))
+	r.result.Aside = path.Join(root, asideName, fmt.Sprintf("%v-%s", in.ID, time.Now().UTC().Format("20060102T150405.000000000")))
 	if err := r.run(root); err != nil {
 		return nil, fmt.Errorf("repair %s: %w", dir, err)
 	}
