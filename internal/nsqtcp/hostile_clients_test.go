@@ -71,6 +71,58 @@ func TestConsumersThatNeverReadAreHarmless(t *testing.T) {
 	}
 }
 
+// A consumer whose socket is full holds what it was given, and nothing else of its channel: what is published meanwhile goes to
+// the others at once, and they get the rest when it is gone.
+func TestStuckConsumerDoesNotHoldUpItsChannel(t *testing.T) {
+	t.Parallel()
+	_, addr, b := startBroker(t, Options{})
+	stuck := dial(t, addr)
+	stuck.send(identify(`{"heartbeat_interval":3000}`), "SUB t c\n", "RDY 2500\n")
+	body := strings.Repeat("x", 20_000)
+	p := dial(t, addr)
+	const backlog = 1500 // 30 MB, more than sockets hold
+	for range backlog / 30 {
+		p.send(strings.Repeat(pub("t", body), 30))
+		for range 30 {
+			p.expect("OK")
+		}
+	}
+	inFlight := func() int64 { return b.Stats("t", "c", false)[0].Channels[0].InFlight }
+	eventually(t, "the full socket", func() bool {
+		before := inFlight()
+		time.Sleep(50 * time.Millisecond)
+		return before > 0 && inFlight() == before
+	})
+	held := inFlight()
+	if held >= backlog {
+		t.Fatalf("all %d messages fit into the socket: nothing is tested", held)
+	}
+	c := dial(t, addr)
+	c.send("SUB t c\nRDY 2500\n")
+	c.expect("OK")
+	for range backlog - held {
+		c.send("FIN " + c.expectMessage().id + "\n")
+	}
+	for i := range 50 {
+		start := time.Now()
+		p.send(pub("t", fmt.Sprint(i)))
+		p.expect("OK")
+		m := c.expectMessage()
+		if d := time.Since(start); m.body != fmt.Sprint(i) || d > time.Second {
+			t.Fatalf("message %d: got %.10q after %v", i, m.body, d)
+		}
+		c.send("FIN " + m.id + "\n")
+	}
+	for range held { // once it is disconnected
+		if m := c.expectMessage(); m.attempts != 2 {
+			t.Fatalf("attempt %d", m.attempts)
+		} else {
+			c.send("FIN " + m.id + "\n")
+		}
+	}
+	eventually(t, "an empty channel", func() bool { s := b.Stats("t", "c", false)[0].Channels[0]; return s.Depth == 0 && s.InFlight == 0 })
+}
+
 // A publisher that never reads its answers is stopped by the bound of unanswered commands and its socket.
 func TestPublisherThatNeverReadsIsHarmless(t *testing.T) {
 	b := newFakeBackend()
