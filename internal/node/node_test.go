@@ -130,6 +130,12 @@ func TestRunStopsWithItsContext(t *testing.T) {
 	doneC := make(chan error, 1)
 	go func() { doneC <- n.Run(ctx) }()
 	request(t, "GET", "http://"+n.HTTPAddr()+"/ping", "")
+	metrics := request(t, "GET", "http://"+n.HTTPAddr()+"/metrics", "")
+	for _, name := range []string{"weir_node_healthy 1", "go_goroutines ", "process_open_fds "} {
+		if !strings.Contains(metrics, "\n"+name) {
+			t.Errorf("/metrics lacks %s", name)
+		}
+	}
 	cancel()
 	if err := <-doneC; err != nil {
 		t.Errorf("Run: %v", err)

@@ -18,6 +18,9 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/commitlog"
 	"github.com/weirmq/weir/internal/nsqhttp"
@@ -105,6 +108,10 @@ func (o *Options) doorOptions(started time.Time, tcp, http net.Listener, produce
 	}
 	h.TCPPort, h.HTTPPort = port(tcp), port(http)
 	h.Started = started
+	if h.Registry == nil {
+		h.Registry = prometheus.NewRegistry()
+		h.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	}
 	h.MaxMsgSize, h.MaxBodySize, h.MaxReqTimeout = o.TCP.MaxMsgSize, o.TCP.MaxBodySize, o.TCP.MaxReqTimeout
 	h.MaxHeartbeatInterval, h.MaxOutputBufferSize = o.TCP.MaxHeartbeatInterval, o.TCP.MaxOutputBufferSize
 	h.MaxOutputBufferTimeout, h.MaxDeflateLevel = o.TCP.MaxOutputBufferTimeout, o.TCP.MaxDeflateLevel
