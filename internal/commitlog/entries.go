@@ -86,6 +86,9 @@ func (l *Log) Term(index record.Index) (record.Term, error) {
 	}
 	l.mu.Unlock()
 	x, err := l.store.indexes.get(s)
+	if err != nil && s.gone.Load() {
+		return l.Term(index)
+	}
 	if err != nil {
 		return 0, err
 	}
@@ -100,13 +103,17 @@ func (l *Log) segmentOfLocked(index record.Index) int {
 // walk calls fn with the frames of the entries [lo, hi), which exist. Frames are valid during the call.
 func (l *Log) walk(lo, hi record.Index, fn func(*frame) error) error {
 	sc := scanner{ahead: scanAheadBytes}
+	var stopped error
+	each := func(f *frame) error {
+		stopped = fn(f)
+		return stopped
+	}
 	for lo < hi {
 		s, pos, limit, err := l.locate(lo)
-		if err != nil {
-			return err
+		if err == nil {
+			lo, err = l.walkSegment(&sc, s, pos, limit, lo, hi, each)
 		}
-		lo, err = l.walkSegment(&sc, s, pos, limit, lo, hi, fn)
-		if err != nil {
+		if err != nil && (stopped != nil || s == nil || !s.gone.Load()) {
 			return err
 		}
 	}
@@ -144,7 +151,8 @@ func (l *Log) walkSegment(sc *scanner, s *segment, pos, limit int64, lo, hi reco
 	return lo, nil
 }
 
-// locate returns the segment that holds an entry, a position at or before its frame, and where the segment ends.
+// locate returns the segment that holds an entry, a position at or before its frame, and where the segment ends. With an error
+// of the segment's it returns the segment, too: if that is gone, the caller looks again.
 func (l *Log) locate(index record.Index) (*segment, int64, int64, error) {
 	l.mu.Lock()
 	i := l.segmentOfLocked(index)
@@ -161,7 +169,7 @@ func (l *Log) locate(index record.Index) (*segment, int64, int64, error) {
 	l.mu.Unlock()
 	x, err := l.store.indexes.get(s)
 	if err != nil {
-		return nil, 0, 0, err
+		return s, 0, 0, err
 	}
 	return s, x.byIndex(index), limit, nil
 }

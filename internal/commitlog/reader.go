@@ -57,14 +57,13 @@ func (r *Reader) Batch(offset, end record.Offset) (record.Batch, int64, error) {
 		if err == errCarried {
 			return r.carried(offset)
 		}
-		if err != nil {
-			return nil, 0, err
+		if err == nil {
+			if err = r.read(s, pos, limit, offset); err == nil {
+				return r.payload, r.time, nil
+			}
+			r.Release()
 		}
-		if err = r.read(s, pos, limit, offset); err == nil {
-			return r.payload, r.time, nil
-		}
-		r.Release()
-		if !s.gone.Load() {
+		if s == nil || !s.gone.Load() {
 			return nil, 0, err
 		}
 	}
@@ -157,7 +156,8 @@ func (r *Reader) carried(offset record.Offset) (record.Batch, int64, error) {
 // errCarried means that an offset lies below the log's segments.
 var errCarried = errors.New("below the start of the log")
 
-// locateOffset returns the segment that holds an offset, a position at or before its batch, and where the segment ends.
+// locateOffset returns the segment that holds an offset, a position at or before its batch, and where the segment ends. With an
+// error of the segment's it returns the segment, too: if that is gone, the caller looks again.
 func (l *Log) locateOffset(offset record.Offset) (*segment, int64, int64, error) {
 	l.mu.Lock()
 	if l.mu.closed {
@@ -183,7 +183,7 @@ func (l *Log) locateOffset(offset record.Offset) (*segment, int64, int64, error)
 	l.mu.Unlock()
 	x, err := l.store.indexes.get(s)
 	if err != nil {
-		return nil, 0, 0, err
+		return s, 0, 0, err
 	}
 	return s, x.byOffset(offset), limit, nil
 }

@@ -128,9 +128,10 @@ func (s *segment) name(suffix string) string { return numberedName(s.dir, uint64
 
 // open opens the file for reading, also while it gets its final name.
 func (s *segment) open(fsys vfs.FS) (vfs.File, error) {
-	f, err := fsys.Open(s.path())
-	if errors.Is(err, fs.ErrNotExist) {
-		f, err = fsys.Open(s.path())
+	name := s.path()
+	f, err := fsys.Open(name)
+	if final := s.name(segmentSuffix); errors.Is(err, fs.ErrNotExist) && name != final {
+		f, err = fsys.Open(final)
 	}
 	return f, err
 }
