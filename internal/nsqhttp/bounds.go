@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 )
 
-// firstBodyBytes is what a body gets before any of it has arrived.
+// firstBodyBytes is the most that a body gets before any of it has arrived.
 const firstBodyBytes = 4 << 10
 
 // bodies bounds the bytes of all request bodies that are held at a time. What is above the bound is refused at once: to wait for
@@ -33,8 +33,12 @@ func (b *bodies) read(r *http.Request, limit int, tooBig *apiError) (*body, erro
 		return nil, tooBig
 	}
 	in := &body{from: b}
+	first := firstBodyBytes
+	if r.ContentLength >= 0 {
+		first = min(first, int(r.ContentLength)+1) // room to see the end
+	}
 	for {
-		if len(in.bytes) == cap(in.bytes) && !in.grow(limit+1) {
+		if len(in.bytes) == cap(in.bytes) && !in.grow(max(2*cap(in.bytes), first), limit+1) {
 			in.release()
 			return nil, errOverloaded
 		}
@@ -53,9 +57,9 @@ func (b *bodies) read(r *http.Request, limit int, tooBig *apiError) (*body, erro
 	}
 }
 
-// grow doubles the capacity, up to most bytes; it reports false if the bound does not allow it.
-func (in *body) grow(most int) bool {
-	size := min(max(2*cap(in.bytes), firstBodyBytes), most)
+// grow makes the capacity size, at most most bytes; it reports false if the bound does not allow it.
+func (in *body) grow(size, most int) bool {
+	size = min(size, most)
 	more := int64(size - cap(in.bytes))
 	if in.from.used.Add(more) > in.from.limit {
 		in.from.used.Add(-more)
