@@ -79,24 +79,29 @@ func (l *Log) Start(above record.Index) error {
 
 // Propose implements broker.Log.
 func (l *Log) Propose(p *broker.Proposal) {
-	l.mu.Lock()
-	switch {
-	case l.failed != nil:
-		p.Err = l.failed
-	case l.closed:
-		p.Err = broker.ErrClosed
-	case p.Kind == record.KindBatch && l.logs.low.Load():
-		p.Err = broker.ErrFull
-	default:
-		l.pending = append(l.pending, p)
-		l.outstanding++
-	}
-	l.mu.Unlock()
-	if p.Err != nil {
+	if err := l.admit(p); err != nil {
+		p.Err = err
 		answer(p)
 		return
 	}
-	l.store.Kick()
+	l.store.Kick() // p may have been answered meanwhile: it is the owner's again
+}
+
+// admit queues p, or returns why not.
+func (l *Log) admit(p *broker.Proposal) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.failed != nil:
+		return l.failed
+	case l.closed:
+		return broker.ErrClosed
+	case p.Kind == record.KindBatch && l.logs.low.Load():
+		return broker.ErrFull
+	}
+	l.pending = append(l.pending, p)
+	l.outstanding++
+	return nil
 }
 
 func answer(p *broker.Proposal) {

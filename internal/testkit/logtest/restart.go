@@ -43,6 +43,7 @@ func testStart(t *testing.T, s *subject) {
 	s.publishMany(5)
 	all := s.machine.Entries()
 	last := all[len(all)-1].Index
+	start, end := s.log.Bounds()
 	for _, above := range []record.Index{0, 1, last / 2, last - 1, last} {
 		s.restart(above)
 		replayed := s.machine.Entries()
@@ -57,14 +58,16 @@ func testStart(t *testing.T, s *subject) {
 			replayed = replayed[1:]
 		}
 		for _, e := range replayed {
-			if e.Kind != record.KindRaft {
-				t.Fatalf("above %d: entry %d appeared after the last, %d", above, e.Index, last)
+			if e.Kind != record.KindRaft || e.Base != end {
+				t.Fatalf("above %d: entry %d (kind %d, base %d) appeared after the last, %d", above, e.Index, e.Kind, e.Base, last)
 			}
+		}
+		if newStart, newEnd := s.log.Bounds(); newStart != start || newEnd != end {
+			t.Fatalf("above %d: bounds are [%d, %d), were [%d, %d)", above, newStart, newEnd, start, end)
 		}
 	}
 	s.restart(0)
 	s.expectReads()
-	_, end := s.log.Bounds()
 	if p := s.publish([]byte("goes on")); p.Base != end {
 		t.Fatalf("the first message after a restart is at %d, not %d", p.Base, end)
 	}

@@ -165,14 +165,18 @@ func (s *subject) expectCarried(offset record.Offset, at int64, body string) {
 }
 
 func testCarry(t *testing.T, s *subject) {
+	var times []int64 // of the messages
 	for range 3 {
 		s.publish([]byte("a"), []byte("b"), []byte("c"))
+		entries := s.machine.Entries()
+		for range 3 {
+			times = append(times, entries[len(entries)-1].Time)
+		}
 	}
-	first := s.machine.Entries()[0].Time
 	s.roll()
 	// Offsets 0 and 2 stay, and 7 of another batch.
-	payload := record.AppendCarried(nil, first, at(0, sparse([]int{0, 2}, [][]byte{[]byte("a"), []byte("c")})))
-	payload = record.AppendCarried(payload, first+1, at(7, sparse([]int{0}, [][]byte{[]byte("b")})))
+	payload := record.AppendCarried(nil, times[0], at(0, sparse([]int{0, 2}, [][]byte{[]byte("a"), []byte("c")})))
+	payload = record.AppendCarried(payload, times[7], at(7, sparse([]int{0}, [][]byte{[]byte("b")})))
 	if p := Propose(s.log, s.machine, record.KindCarry, payload).Outcome(t); p.Err != nil {
 		t.Fatal(p.Err)
 	}
@@ -190,9 +194,9 @@ func testCarry(t *testing.T, s *subject) {
 		if start, end := s.log.Bounds(); start != 9 || end != 9 {
 			t.Fatalf("bounds are [%d, %d) after the trim", start, end)
 		}
-		s.expectCarried(0, first, "a")
-		s.expectCarried(2, first, "c")
-		s.expectCarried(7, first+1, "b")
+		s.expectCarried(0, times[0], "a")
+		s.expectCarried(2, times[2], "c")
+		s.expectCarried(7, times[7], "b")
 		rd := s.log.NewReader()
 		defer rd.Release()
 		for _, off := range []record.Offset{1, 3, 6, 8} {
@@ -204,19 +208,19 @@ func testCarry(t *testing.T, s *subject) {
 	check()
 	s.restart(upTo)
 	check()
-	// Carried again with a later time, offset 2 alone outlives the next segment.
+	// Carried again, offset 2 alone outlives the next segment.
 	s.publish([]byte("d"))
 	s.roll()
-	again := record.AppendCarried(nil, first+2, at(2, sparse([]int{0}, [][]byte{[]byte("c")})))
+	again := record.AppendCarried(nil, times[2], at(2, sparse([]int{0}, [][]byte{[]byte("c")})))
 	if p := Propose(s.log, s.machine, record.KindCarry, again).Outcome(t); p.Err != nil {
 		t.Fatal(p.Err)
 	}
-	s.expectCarried(2, first+2, "c")
+	s.expectCarried(2, times[2], "c")
 	s.checkpoint("newer")
 	if err := s.log.Trim(10); err != nil {
 		t.Fatal(err)
 	}
-	s.expectCarried(2, first+2, "c")
+	s.expectCarried(2, times[2], "c")
 	if _, _, err := s.log.NewReader().Batch(0); !errors.Is(err, broker.ErrOffsetOutOfRange) {
 		t.Fatalf("reading offset 0, carried by a trimmed segment: %v", err)
 	}
