@@ -56,9 +56,6 @@ func (s *Set) Positional() { s.positional = true }
 // Args returns the arguments that are not flags.
 func (s *Set) Args() []string { return s.flags.Args() }
 
-// Given reports whether the setting was given anywhere, that is, whether it is more than a default.
-func (s *Set) Given(name string) bool { return s.byName[name].source != "" }
-
 // add registers a setting as a flag and as a key of the file.
 func (s *Set) add(st *setting) {
 	st.group = s.group
