@@ -173,17 +173,18 @@ func (b *Broker) CreateTopic(ctx context.Context, name string) (*Topic, error) {
 	return t, nil
 }
 
-// createDurable makes the log, then the catalog entry, then opens the topic: a crash in between leaves an unclaimed log.
+// createDurable makes the log, then the catalog entry, then opens the topic: a crash in between leaves an unclaimed log. The
+// catalog decides which log is the topic's: that of an earlier creation, if its outcome was unknown and it is there after all.
 func (b *Broker) createDurable(ctx context.Context, name string) (*Topic, error) {
-	ct := catalog.Topic{Name: name, ID: newTopicID(), Partitions: 1}
-	if err := b.logs.Create(LogID{Topic: ct.ID}); err != nil {
+	if err := b.catalog.failure(); err != nil {
 		return nil, err
 	}
-	if err := proposeAndWait(ctx, b.catalogLog, catalog.EncodeCreate(ct)); err != nil {
-		if !errors.Is(err, ErrUnknown) {
-			err = errors.Join(err, b.logs.Delete(LogID{Topic: ct.ID}))
+	ct, there := b.catalog.topic(name)
+	if !there {
+		var err error
+		if ct, err = b.createInCatalog(ctx, name); err != nil {
+			return nil, err
 		}
-		return nil, err
 	}
 	t, err := b.openTopic(ct)
 	if err != nil {
@@ -191,6 +192,26 @@ func (b *Broker) createDurable(ctx context.Context, name string) (*Topic, error)
 	}
 	b.register(t)
 	return t, nil
+}
+
+// createInCatalog makes a log and proposes a topic for it. It returns the topic that the catalog has then.
+func (b *Broker) createInCatalog(ctx context.Context, name string) (catalog.Topic, error) {
+	mine := catalog.Topic{Name: name, ID: newTopicID(), Partitions: 1}
+	if err := b.logs.Create(LogID{Topic: mine.ID}); err != nil {
+		return mine, err
+	}
+	err := proposeAndWait(ctx, b.catalogLog, catalog.EncodeCreate(mine))
+	if errors.Is(err, ErrUnknown) {
+		return mine, err // the log may be claimed yet
+	}
+	ct, there := b.catalog.topic(name)
+	if err == nil && !there {
+		err = ErrTopicNotFound // deleted again, just now
+	}
+	if err != nil || ct.ID != mine.ID {
+		err = errors.Join(err, b.logs.Delete(LogID{Topic: mine.ID}))
+	}
+	return ct, err
 }
 
 func (b *Broker) createEphemeral(name string) (*Topic, error) {
@@ -209,8 +230,9 @@ func (b *Broker) register(t *Topic) {
 	b.topics.Unlock()
 }
 
-// DeleteTopic deletes a topic with its channels and messages, and disconnects its consumers. Durable on return. Error:
-// ErrTopicNotFound.
+// DeleteTopic deletes a topic with its channels and messages, and disconnects its consumers. Durable on return. Once proposed it
+// is waited for whatever becomes of the context, for nothing may be published into a topic that is about to go. Errors:
+// ErrTopicNotFound; ErrUnknown, and then the topic takes nothing until it is opened again, if it is still there.
 func (b *Broker) DeleteTopic(ctx context.Context, name string) error {
 	b.admin.Lock()
 	defer b.admin.Unlock()
@@ -218,11 +240,14 @@ func (b *Broker) DeleteTopic(ctx context.Context, name string) error {
 	if !ok {
 		return ErrTopicNotFound
 	}
+	var unknown error
 	if !t.ephemeral {
 		ct := catalog.Topic{Name: t.name, ID: t.id, Partitions: 1}
-		if err := proposeAndWait(ctx, b.catalogLog, catalog.EncodeDelete(ct)); err != nil {
+		err := proposeAndWait(context.WithoutCancel(ctx), b.catalogLog, catalog.EncodeDelete(ct))
+		if err != nil && !errors.Is(err, ErrUnknown) {
 			return fmt.Errorf("delete topic %s: %w", name, err)
 		}
+		unknown = err
 	}
 	b.drop(t)
 	if err := t.partition.log.Close(); err != nil {
@@ -231,7 +256,11 @@ func (b *Broker) DeleteTopic(ctx context.Context, name string) error {
 	if t.ephemeral {
 		return nil
 	}
-	if err := b.logs.Delete(LogID{Topic: t.id}); err != nil {
+	err := unknown
+	if err == nil {
+		err = b.logs.Delete(LogID{Topic: t.id})
+	}
+	if err != nil {
 		return fmt.Errorf("delete topic %s: %w", name, err)
 	}
 	return nil
