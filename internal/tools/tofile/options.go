@@ -2,8 +2,9 @@
 // time.
 //
 // A message is finished only after the file that holds it has been fsynced; what was not finished when the program or the
-// nsqd died is delivered again and may stand in the file twice, never nowhere. Files are synced every Options.SyncInterval
-// and whenever the nsqd sends nothing more before messages are finished (max-in-flight reached).
+// nsqd died is delivered again and may stand in the file twice, never nowhere. Files are synced every Options.SyncInterval,
+// when nothing has come for a second, and whenever the nsqd sends nothing more before messages are finished (max-in-flight
+// reached).
 //
 // One goroutine per topic (topicWriter.run) owns the topic's file; go-nsq's goroutines only hand it messages.
 package tofile

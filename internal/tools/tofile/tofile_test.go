@@ -152,6 +152,28 @@ func TestALostNodeIsConnectedAgain(t *testing.T) {
 	}
 }
 
+// go-nsq keeps a broken connection until all its messages are answered; they must not wait for a long sync interval.
+func TestALostNodeIsConnectedAgainBeforeTheSyncInterval(t *testing.T) {
+	data, out := t.TempDir(), t.TempDir()
+	n := startNode(t, data, "127.0.0.1:0")
+	address := n.TCPAddr()
+	publish(t, address, "a", 0, 3)
+	o := testOptions(t, out, address, "a")
+	o.SyncInterval = 5 * time.Minute
+	stop := background(o)
+	time.Sleep(200 * time.Millisecond) // the messages are there, unsynced
+	if err := n.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	n = startNode(t, data, address)
+	defer n.Stop()
+	publish(t, address, "a", 3, 1)
+	eventually(t, "the line after the restart", func() bool { return lines(filepath.Join(out, "a.h.log"))["message 3"] > 0 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAFileThatCannotBeWrittenEndsTheRunAndKeepsTheMessages(t *testing.T) {
 	n := startNode(t, t.TempDir(), "127.0.0.1:0")
 	defer n.Stop()

@@ -11,6 +11,10 @@ import (
 	"github.com/nsqio/go-nsq"
 )
 
+// idleInterval is how long after the last message a file is synced, whatever the sync interval: go-nsq connects to a lost nsqd
+// again only when all that came from it is answered.
+const idleInterval = time.Second
+
 // topicWriter writes one topic's messages. Only messageC is used by other goroutines.
 type topicWriter struct {
 	o        *Options
@@ -49,6 +53,8 @@ func (w *topicWriter) run(ctx context.Context) error {
 func (w *topicWriter) write(ctx context.Context) error {
 	tick := time.NewTicker(w.o.SyncInterval)
 	defer tick.Stop()
+	idle := time.NewTimer(idleInterval)
+	defer idle.Stop()
 	for {
 		var err error
 		select {
@@ -56,7 +62,10 @@ func (w *topicWriter) write(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 			err = w.sync()
+		case <-idle.C:
+			err = w.sync()
 		case m := <-w.messageC:
+			idle.Reset(idleInterval)
 			err = w.append(m)
 			if err == nil && (len(w.unsynced) >= w.o.MaxInFlight || w.consumer.IsStarved() && len(w.messageC) == 0) {
 				err = w.sync()
