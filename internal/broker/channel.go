@@ -180,6 +180,12 @@ func (c *Channel) applyEmpty(end record.Offset) {
 	c.mu.queue.ApplyEmpty(end)
 }
 
+func (c *Channel) applySkip(from, to record.Offset) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.queue.ApplySkip(from, to)
+}
+
 func (c *Channel) applyPause(on bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -204,6 +204,26 @@ func TestEmptyTopicDropsTheBacklog(t *testing.T) {
 	c.expect("3")
 }
 
+func TestEmptyOfAPausedTopicKeepsWhatItsChannelsHave(t *testing.T) {
+	n := newNode(t, hostile.Benign())
+	c := n.subscribe("t", "c", 1, plain)
+	n.publish("t", "in flight", "waiting")
+	d := c.next()
+	if err := n.topic("t").SetPaused(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	n.publish("t", "dropped", "dropped too")
+	if err := n.topic("t").Empty(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n.publish("t", "after")
+	if err := n.topic("t").SetPaused(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	c.finish(d.id)
+	c.expect("waiting", "after")
+}
+
 func TestDeletedChannelStartsAnewUnderTheSameName(t *testing.T) {
 	n := newNode(t, hostile.Benign())
 	n.channel("t", "other")

@@ -159,12 +159,26 @@ func (p *partition) applyControlLocked(e *record.Entry) (deleted *Channel, err e
 	case opPauseTopic:
 		p.applyTopicPauseLocked(c.on)
 	case opEmptyTopic:
-		if d.frozen() {
-			d.empty()
-		}
+		p.applyEmptyTopicLocked()
 	}
 	p.publishEndsLocked()
 	return deleted, nil
+}
+
+// applyEmptyTopicLocked drops what waits for a dispatch. Channels that exist, as those of a paused topic do, skip it.
+func (p *partition) applyEmptyTopicLocked() {
+	d := &p.mu.dispatch
+	if !d.frozen() {
+		return
+	}
+	for _, ch := range *p.list.Load() {
+		from := d.end()
+		if ch.ephemeral {
+			from = d.ephemeralEnd()
+		}
+		ch.applySkip(from, d.next)
+	}
+	d.empty()
 }
 
 func (p *partition) applyProgressLocked(args []byte) error {

@@ -128,6 +128,15 @@ func (c *Channel) ApplyEmpty(end Offset) {
 	}
 }
 
+// ApplySkip drops what lies from from on and below to, none of which was ever below the end that the channel may read to. What
+// is older stays.
+func (c *Channel) ApplySkip(from, to Offset) {
+	c.cursor.finish(from, min(to, c.cursor.floor+maxSpan))
+	if c.lead != nil {
+		c.lead.cursorChanged()
+	}
+}
+
 // ApplyPause pauses the channel or lets it go on.
 func (c *Channel) ApplyPause(paused bool) { c.cursor.paused = paused }
 
