@@ -1,7 +1,8 @@
 package commitlog
 
-// Writing zeros ahead of the tail: a sync of blocks that were written before has no metadata to write, which makes it 1.5 to
-// 2.8 times as fast as one that extends the file. So a busy segment is extended in large steps, and one sync in many pays.
+// Writing zeros ahead of the tail: a sync of blocks that were written before has no metadata to write. So a busy segment is
+// extended in large steps, and one sync in many pays. BenchmarkWriteAhead, 2-core VM, virtio disk, ext4: appends with sync of
+// 512 B, 4 KiB and 24 KiB take 1.5 to 2 times as long without it; at 256 KiB there is no difference.
 
 const (
 	aheadFromBytes = 256 << 10 // a segment below this is quiet and stays small
