@@ -248,6 +248,18 @@ func TestWhatWasSyncedSurvivesAPowerCutDuringRecovery(t *testing.T) {
 			}
 			r.disk = r.disk.Crash(seed + uint64(n))
 		}
+		// What recovery cut must stay cut when the log goes on and the power goes again.
+		if s, err := OpenStore(r.options()); err == nil {
+			if src, err := openSource(s, testID, LogOptions{}); err == nil {
+				kept := replayed(t, src.log)
+				end := int(src.log.Bounds().LastIndex)
+				src.append(controlOf("goes on"))
+				r.put = append(r.put[:min(len(r.put), end)], src.done...)
+				promised = append(kept, src.done...)
+			}
+			r.disk = r.disk.Crash(seed)
+			s.Close()
+		}
 		r.verify(t, promised)
 	})
 }

@@ -120,6 +120,15 @@ func TestAFullDiskRefusesARoundAndGoesOn(t *testing.T) {
 			if n := len(src.done); len(src.errs) == 0 || !errors.Is(src.errs[0], ErrFull) || n < 90 || n == 120 {
 				t.Fatalf("%d entries done, errors %v", n, src.errs)
 			}
+			// A refused round whose second frame fits exactly behind what is appended next must not come back to life.
+			refused := []record.Entry{batchOf("x", 1, 100), batchOf("y", 1, 100)}
+			if err := src.log.Roll(); err != nil {
+				t.Fatal(err)
+			}
+			fault.Add(vfs.Rule{Op: vfs.OpWrite, Times: 1, Err: vfs.ErrNoSpace, Part: 1000})
+			src.append(refused...)
+			fault.Clear()
+			src.append(refused[0])
 			if policy == SyncAlways {
 				disk = disk.Crash(3)
 			} else {
