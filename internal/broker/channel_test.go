@@ -354,3 +354,51 @@ func TestUnfinishedMessageIsCarriedOutOfOldSegments(t *testing.T) {
 		}
 	}
 }
+
+// slowSink holds up a Pull after its first message.
+type slowSink struct {
+	firstC, goC chan struct{}
+	n           int
+}
+
+func (s *slowSink) Deliver(*broker.Message) {
+	if s.n++; s.n == 1 {
+		s.firstC <- struct{}{}
+		<-s.goC
+	}
+}
+
+func TestPullGoesOnWhenWhatItHoldsWasEmptiedAndDeleted(t *testing.T) {
+	o := hostile.Benign()
+	o.SegmentBytes = 1 << 10
+	n := newNode(t, o)
+	n.stop()
+	n.options.Retain = -1
+	n.open()
+	c := n.subscribe("t", "c", 60, plain)
+	for range 6 {
+		n.publish("t", numbered("a body that fills segments soon ", 10)...)
+	}
+	sink := &slowSink{firstC: make(chan struct{}), goC: make(chan struct{})}
+	var err error
+	pulled := make(chan struct{})
+	go func() {
+		defer close(pulled)
+		_, err = c.sub.Pull(60, 1<<20, sink)
+	}()
+	<-sink.firstC
+	if err := n.channel("t", "c").Empty(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for n.LogSegments("t") > 1 {
+		time.Sleep(5 * time.Millisecond)
+	}
+	close(sink.goC)
+	<-pulled
+	if err != nil {
+		t.Errorf("pull: %v", err)
+	}
+	if err := n.Healthy(); err != nil {
+		t.Errorf("the node is not healthy: %v", err)
+	}
+}

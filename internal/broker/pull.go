@@ -43,7 +43,7 @@ func (s *Subscription) Pull(max, maxBytes int, sink Sink) (int, error) {
 		}
 		delivered, size, err := s.deliver(&p.runs[0], max-n, maxBytes-bytes, sink)
 		n, bytes = n+delivered, bytes+size
-		if err != nil && !s.skipDropped(err) {
+		if err != nil && !s.skipGone(err) {
 			return n, s.readFailed(err)
 		}
 		if p.runs[0].Count == 0 {
@@ -70,12 +70,17 @@ func (s *Subscription) recheck() {
 	for _, run := range p.runs {
 		for i := range run.Count {
 			offset := run.First + record.Offset(i)
-			if c.mu.leading && c.mu.queue.Holds(s.session, offset) {
+			if s.holdsLocked(offset) {
 				held = append(held, queue.Run{First: offset, Count: 1, Attempts: run.Attempts})
 			}
 		}
 	}
 	p.runs = held
+}
+
+// holdsLocked reports whether the message at offset is in flight to the session.
+func (s *Subscription) holdsLocked(offset record.Offset) bool {
+	return s.channel.mu.leading && s.channel.mu.queue.Holds(s.session, offset)
 }
 
 // take asks the channel for a turn. If it gets none and wait is set, the session is on the waiting list on return: there is
@@ -187,15 +192,24 @@ func (p *puller) release() {
 	p.reader.Release()
 }
 
-// skipDropped skips an ephemeral message that the log no longer holds. It reports false if err means anything else.
-func (s *Subscription) skipDropped(err error) bool {
-	c := s.channel
-	if !errors.Is(err, ErrOffsetOutOfRange) || !c.ephemeral && !c.partition.topic.ephemeral {
+// skipGone skips a message that the log no longer holds because nobody is to have it from this session: it was emptied, or has
+// timed out and was finished elsewhere, while this Pull was under way, or it is ephemeral and was dropped. It reports false if
+// err means anything else.
+func (s *Subscription) skipGone(err error) bool {
+	if !errors.Is(err, ErrOffsetOutOfRange) {
 		return false
 	}
-	run := &s.pull.runs[0]
-	id := makeMessageID(c.partition.topic.id, c.partition.number, run.First)
-	s.Finish([]MessageID{id}, func(int, error) {}) // not in flight any more is as good
+	c, run := s.channel, &s.pull.runs[0]
+	c.mu.Lock()
+	held := s.holdsLocked(run.First)
+	c.mu.Unlock()
+	if held && !c.ephemeral && !c.partition.topic.ephemeral {
+		return false
+	}
+	if held {
+		id := makeMessageID(c.partition.topic.id, c.partition.number, run.First)
+		s.Finish([]MessageID{id}, func(int, error) {}) // not in flight any more is as good
+	}
 	run.First++
 	run.Count--
 	return true
