@@ -178,6 +178,7 @@ func (c *Channel) applyEmpty(end record.Offset) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.queue.ApplyEmpty(end)
+	c.waiting.Store(c.mu.queue.Waiting()) // windows may have opened
 }
 
 func (c *Channel) applySkip(from, to record.Offset) {

@@ -402,3 +402,25 @@ func TestPullGoesOnWhenWhatItHoldsWasEmptiedAndDeleted(t *testing.T) {
 		t.Errorf("the node is not healthy: %v", err)
 	}
 }
+
+func TestEmptyWakesASessionWhoseWindowWasFull(t *testing.T) {
+	n := newNode(t, hostile.Benign())
+	c := n.subscribe("t", "c", 1, plain)
+	n.publish("t", "in flight")
+	c.next()
+	c.expectNothing() // it waits with a full window
+	n.publish("t", "dropped")
+	if err := n.channel("t", "c").Empty(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for len(c.wakeC) > 0 {
+		<-c.wakeC
+	}
+	n.publish("t", "after")
+	select {
+	case <-c.wakeC:
+	case <-time.After(5 * time.Second):
+		t.Fatal("nobody was woken for the message after the empty")
+	}
+	c.expect("after")
+}
