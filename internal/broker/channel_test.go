@@ -424,3 +424,36 @@ func TestEmptyWakesASessionWhoseWindowWasFull(t *testing.T) {
 	}
 	c.expect("after")
 }
+
+func TestEmptyOfAPausedTopicDropsWhatItsChannelsHaveNotRead(t *testing.T) {
+	n := newNode(t, hostile.Benign())
+	durable := n.subscribe("t", "c", 10, plain)
+	tail := n.subscribe("t", "tail#ephemeral", 10, plain)
+	n.publish("t", "before")
+	durable.expect("before")
+	tail.expect("before")
+	topic := n.topic("t")
+	if err := topic.SetPaused(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	n.publish("t", "dropped")
+	if err := publish(topic, time.Now().Add(20*time.Millisecond), "dropped, deferred"); err != nil {
+		t.Fatal(err)
+	}
+	if err := topic.Empty(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	durable.expectNothing()
+	tail.expectNothing()
+	n.publish("t", "after")
+	if err := topic.SetPaused(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []*consumer{durable, tail} {
+		c.expect("after")
+		c.expectNothing()
+		c.sub.Close()
+	}
+	n.restart()
+	n.subscribe("t", "c", 10, plain).expectNothing()
+}
