@@ -117,3 +117,15 @@ func TestEphemeralChannelSkipsWhatRetentionDeleted(t *testing.T) {
 		body = d.body
 	}
 }
+
+func TestDeferredBacklogOfAnEphemeralTopicIsNotEarly(t *testing.T) {
+	n := newNode(t, hostile.Benign())
+	due := time.Now().Add(200 * time.Millisecond)
+	if err := publish(n.topic("e#ephemeral"), due, "later"); err != nil {
+		t.Fatal(err)
+	}
+	c := n.subscribe("e#ephemeral", "c#ephemeral", 1, plain)
+	if d := c.next(); d.seen.Before(due.Truncate(time.Millisecond)) {
+		t.Fatalf("got %q %v before it was due", d.body, due.Sub(d.seen))
+	}
+}

@@ -352,6 +352,7 @@ func (p *partition) createEphemeral(name string) (*Channel, error) {
 	p.mu.ephemeralID--
 	ch := newChannel(p, p.mu.ephemeralID, name, queue.New(start, p.broker.queueOptions()))
 	p.addLocked(ch)
+	ch.applyDues(duesFrom(p.mu.dispatch.backlog, start))
 	return ch, nil
 }
 
