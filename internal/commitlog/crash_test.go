@@ -21,7 +21,6 @@ type crashRun struct {
 	trimmed                    record.Offset  // of the last Trim that was begun
 	saved, saving              record.Index   // checkpoint acknowledged, and begun
 	other                      *testSource    // a log that is created, filled, and deleted
-	otherPut                   int
 }
 
 func (r *crashRun) options() Options {

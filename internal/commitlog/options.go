@@ -55,9 +55,9 @@ func (o Options) Validate() error {
 	o = o.withDefaults()
 	switch {
 	case o.FS == nil:
-		return fmt.Errorf("FS is missing")
+		return fmt.Errorf("option FS is missing")
 	case o.Dir == "":
-		return fmt.Errorf("Dir is missing")
+		return fmt.Errorf("option Dir is missing")
 	case o.CacheBytes < 0:
 		return fmt.Errorf("CacheBytes is %d, want 0 or more", o.CacheBytes)
 	case o.IndexBytes < 0:

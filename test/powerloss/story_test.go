@@ -43,7 +43,6 @@ type story struct {
 	logs   *watchedLogs
 	broker *broker.Broker
 	subs   map[string]*consumer
-	extra  int // channels made besides
 	next   uint64
 	ready  bool // channels exist
 }
