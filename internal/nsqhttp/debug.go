@@ -1,6 +1,7 @@
 package nsqhttp
 
 import (
+	"io"
 	"net/http"
 	"net/http/pprof"
 	"runtime"
@@ -30,7 +31,9 @@ func debugTable() map[string]map[string]http.HandlerFunc {
 func setBlockRate(w http.ResponseWriter, r *http.Request) {
 	rate, err := strconv.Atoi(r.URL.Query().Get("rate"))
 	if err != nil {
-		http.Error(w, "invalid block rate: "+err.Error(), http.StatusBadRequest)
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, "invalid block rate : "+err.Error())
 		return
 	}
 	runtime.SetBlockProfileRate(rate)

@@ -9,7 +9,6 @@ import (
 // ping is GET /ping: OK, or 500 and why the node should not be trusted with more messages, both as text.
 func (s *Server) ping(w http.ResponseWriter, _ *http.Request) {
 	health := s.health()
-	w.Header().Set("X-NSQ-Content-Type", "nsq; version=1.0")
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if health != "OK" {
 		w.WriteHeader(http.StatusInternalServerError)

@@ -16,6 +16,21 @@ func query(r *http.Request) (url.Values, error) {
 	return params, nil
 }
 
+// boolParam reads a switch. As in nsqd the words are true, 1, false and 0 and no others; absent and other say what no parameter and
+// what any other word means.
+func boolParam(params url.Values, name string, absent, other bool) bool {
+	if !params.Has(name) {
+		return absent
+	}
+	switch params.Get(name) {
+	case "true", "1":
+		return true
+	case "false", "0":
+		return false
+	}
+	return other
+}
+
 // topicName returns the parameter topic, which must be there; its form is not looked at.
 func topicName(params url.Values) (string, error) {
 	if !params.Has("topic") {

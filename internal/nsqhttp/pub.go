@@ -67,22 +67,13 @@ func (s *Server) mpub(r *http.Request) (string, error) {
 	}
 	p := publication{doneC: make(chan struct{})}
 	fill := s.appendLines
-	if isBinary(params.Get("binary")) {
+	if boolParam(params, "binary", false, true) {
 		fill = s.appendBinary
 	}
 	if err := fill(&p, in.bytes); err != nil {
 		return "", err
 	}
 	return "OK", s.publish(r.Context(), name, &p)
-}
-
-// isBinary reads the parameter binary as nsqd does: what is neither true nor false is true.
-func isBinary(value string) bool {
-	switch value {
-	case "", "false", "0":
-		return false
-	}
-	return true
 }
 
 // appendLines takes each line as a message; empty ones are skipped.

@@ -152,8 +152,7 @@ func (s *Server) redirectOrRefuse(w http.ResponseWriter, r *http.Request) {
 	}
 	target := *r.URL
 	target.Path = other
-	w.Header().Set("Location", target.RequestURI())
-	w.WriteHeader(status)
+	http.Redirect(w, r, target.RequestURI(), status)
 }
 
 // text makes a handler of a function that answers with a text, empty or not, or an error.

@@ -143,6 +143,9 @@ func TestAnswersAreNsqds(t *testing.T) {
 		{"POST", "/mpub?topic=t&binary=perhaps", "\x00\x00\x00\x00", 413, "BAD_BODY"},
 		{"POST", "/mpub?topic=t&binary=1", "\x00\x00\x00\x01\x00\x00\x00\x00", 413, "BAD_MESSAGE"},
 		{"POST", "/mpub?topic=t&binary=0", "\x00", 200, "OK"},
+		{"POST", "/mpub?topic=t&binary=", "\x00\x00\x00\x00", 413, "BAD_BODY"},
+		{"POST", "/mpub?topic=t&binary=False", "\x00\x00\x00\x00", 413, "BAD_BODY"},
+		{"POST", "/topic/empty?topic=a$", "", 400, "INVALID_TOPIC"},
 		{"POST", "/topic/create?topic=new", "", 200, ""},
 		{"POST", "/topic/create", "", 400, "MISSING_ARG_TOPIC"},
 		{"POST", "/topic/create?topic=%20", "", 400, "INVALID_TOPIC"},
@@ -181,8 +184,9 @@ func TestAnswersAreNsqds(t *testing.T) {
 			if status != c.status || body != want {
 				t.Errorf("got %d %q, want %d %q", status, body, c.status, want)
 			}
-			if header.Get("X-NSQ-Content-Type") != "nsq; version=1.0" && !strings.HasPrefix(c.target, "/debug/") {
-				t.Error("X-NSQ-Content-Type is missing")
+			plain := strings.HasPrefix(c.target, "/debug/") || c.target == "/ping" && status == 200
+			if got := header.Get("X-NSQ-Content-Type"); got != "nsq; version=1.0" && !plain || got != "" && plain {
+				t.Errorf("X-NSQ-Content-Type %q", got)
 			}
 		})
 	}
@@ -265,7 +269,7 @@ func TestStatsHaveNsqdsShape(t *testing.T) {
 }
 
 func TestStatsDescribeClientsAndProducers(t *testing.T) {
-	producer := broker.ClientStats{ClientID: "p", Version: "V2", RemoteAddress: "10.0.0.2:9", PubCounts: []broker.PubCount{{Topic: "t", Count: 7}}}
+	producer := broker.ClientStats{ClientID: "p", Hostname: "h", Version: "V2", RemoteAddress: "10.0.0.2:9", PubCounts: []broker.PubCount{{Topic: "t", Count: 7}}}
 	d := newDoor(t, Options{Producers: func() []broker.ClientStats { return []broker.ClientStats{producer} }})
 	d.must("POST", "/pub?topic=t", "x")
 	d.must("POST", "/topic/pause?topic=t", "")
@@ -277,8 +281,8 @@ func TestStatsDescribeClientsAndProducers(t *testing.T) {
 	text := d.must("GET", "/stats", "")
 	for _, part := range []string{
 		"nsqd v1.3.0+weir.", "\nHealth: OK\n", "*P [t              ] depth: ", "      [c                        ] depth: ",
-		"        [V2 me:77 ] state: 0 inflt: 0    rdy: 0    fin: 0        re-q: 0        msgs: 0        connected: ",
-		"   [V2 p:9 ] msgs: 7        connected: ",
+		"        [V2 :77                  ] state: 0 inflt: 0    rdy: 0    fin: 0        re-q: 0        msgs: 0        connected: ",
+		"   [V2 h:9                  ] msgs: 7        topics: t=7 connected: ",
 	} {
 		if !strings.Contains(text, part) {
 			t.Errorf("lacks %q:\n%s", part, text)
@@ -290,8 +294,12 @@ func TestStatsDescribeClientsAndProducers(t *testing.T) {
 			t.Errorf("lacks %s:\n%s", part, asJSON)
 		}
 	}
-	if got := d.must("GET", "/stats?format=json&topic=other", ""); !strings.Contains(got, `"producers":null`) {
-		t.Errorf("a producer of another topic is listed: %s", got)
+	if got := d.must("GET", "/stats?format=json&topic=unknown", ""); !strings.Contains(got, `"topics":null`) || !strings.Contains(got, `"producers":null`) {
+		t.Errorf("of an unknown topic: %s", got)
+	}
+	d.must("POST", "/topic/create?topic=other", "")
+	if got := d.must("GET", "/stats?format=json&topic=other", ""); !strings.Contains(got, `"client_id":"p"`) || strings.Contains(got, "pub_counts") {
+		t.Errorf("asked for another topic, a producer is listed without what it published: %s", got)
 	}
 }
 

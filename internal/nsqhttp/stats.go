@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
-	"strconv"
 
 	"github.com/weirmq/weir/internal/broker"
 )
@@ -105,19 +104,17 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	topic, channel := params.Get("topic"), params.Get("channel")
-	clients := unlessFalse(params.Get("include_clients"))
+	clients := boolParam(params, "include_clients", true, true)
 	all := nodeStats{
 		Version: s.options.Version, Health: s.health(), StartTime: s.options.Started.Unix(),
 		Topics: s.topicStats(topic, channel, clients),
 	}
-	if unlessFalse(params.Get("include_mem")) {
+	if boolParam(params, "include_mem", true, true) {
 		all.Memory = readMemory()
 	}
-	if clients {
+	if clients && all.Topics != nil { // as in nsqd: of an unknown topic nothing is told
 		for _, c := range s.options.Producers() {
-			if topic == "" || slices.ContainsFunc(c.PubCounts, func(p broker.PubCount) bool { return p.Topic == topic }) {
-				all.Producers = append(all.Producers, newClientStats(&c))
-			}
+			all.Producers = append(all.Producers, newClientStats(&c, topic))
 		}
 	}
 	if params.Get("format") == "json" {
@@ -127,12 +124,6 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-NSQ-Content-Type", "nsq; version=1.0")
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	s.writeStatsText(w, &all)
-}
-
-// unlessFalse reads a switch that is on by default.
-func unlessFalse(value string) bool {
-	on, err := strconv.ParseBool(value)
-	return err != nil || on
 }
 
 // topicStats describes the topics asked for. As in nsqd, an unknown topic gives null, and a topic without the channel asked for
@@ -148,7 +139,7 @@ func (s *Server) topicStats(topic, channel string, clients bool) []topicStats {
 		}
 		channels := make([]channelStats, 0, len(t.Channels))
 		for i := range t.Channels {
-			channels = append(channels, newChannelStats(&t.Channels[i], clients))
+			channels = append(channels, newChannelStats(&t.Channels[i], topic, clients))
 		}
 		topics = append(topics, topicStats{
 			TopicName: t.Name, Channels: channels, Depth: t.Depth, BackendDepth: t.Depth,
@@ -159,7 +150,7 @@ func (s *Server) topicStats(topic, channel string, clients bool) []topicStats {
 }
 
 // newChannelStats gives a channel in nsqd's shape. Everything is on disk, so the backend's depth is the depth.
-func newChannelStats(c *broker.ChannelStats, clients bool) channelStats {
+func newChannelStats(c *broker.ChannelStats, topic string, clients bool) channelStats {
 	out := channelStats{
 		ChannelName: c.Name, Depth: c.Depth, BackendDepth: c.Depth, InFlightCount: c.InFlight, DeferredCount: c.Deferred,
 		MessageCount: c.MessageCount, RequeueCount: c.RequeueCount, TimeoutCount: c.TimeoutCount, ClientCount: c.ClientCount,
@@ -168,13 +159,15 @@ func newChannelStats(c *broker.ChannelStats, clients bool) channelStats {
 	if clients {
 		out.Clients = make([]clientStats, 0, len(c.Clients))
 		for i := range c.Clients {
-			out.Clients = append(out.Clients, newClientStats(&c.Clients[i]))
+			out.Clients = append(out.Clients, newClientStats(&c.Clients[i], topic))
 		}
 	}
 	return out
 }
 
-func newClientStats(c *broker.ClientStats) clientStats {
+// newClientStats gives a client in nsqd's shape. When one topic is asked for, the publishes to others are left out; the client is
+// not.
+func newClientStats(c *broker.ClientStats, topic string) clientStats {
 	out := clientStats{
 		ClientID: c.ClientID, Hostname: c.Hostname, Version: c.Version, RemoteAddress: c.RemoteAddress, State: c.State,
 		ReadyCount: c.ReadyCount, InFlightCount: c.InFlightCount, MessageCount: c.MessageCount, FinishCount: c.FinishCount,
@@ -182,7 +175,9 @@ func newClientStats(c *broker.ClientStats) clientStats {
 		Snappy: c.Snappy, UserAgent: c.UserAgent, TLS: c.TLS,
 	}
 	for _, p := range c.PubCounts {
-		out.PubCounts = append(out.PubCounts, pubCount(p))
+		if topic == "" || topic == p.Topic {
+			out.PubCounts = append(out.PubCounts, pubCount(p))
+		}
 	}
 	return out
 }

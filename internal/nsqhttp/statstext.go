@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -38,12 +40,7 @@ func (s *Server) writeStatsText(to io.Writer, all *nodeStats) {
 	}
 	fmt.Fprint(w, "\nProducers:\n")
 	for i := range all.Producers {
-		p := &all.Producers[i]
-		var published uint64
-		for _, c := range p.PubCounts {
-			published += c.Count
-		}
-		fmt.Fprintf(w, "   [%s %s] msgs: %-8d connected: %s\n", p.Version, clientText(p), published, ageText(p, now))
+		fmt.Fprintf(w, "   %s\n", clientText(&all.Producers[i], now))
 	}
 }
 
@@ -52,10 +49,10 @@ func writeTopicsText(w io.Writer, topics []topicStats, now time.Time) {
 		fmt.Fprint(w, "\nTopics: None\n")
 		return
 	}
-	fmt.Fprint(w, "\nTopics:\n")
+	fmt.Fprint(w, "\nTopics:")
 	for i := range topics {
 		t := &topics[i]
-		fmt.Fprintf(w, "%s[%-15s] depth: %-5d be-depth: %-5d msgs: %-8d e2e%%: \n",
+		fmt.Fprintf(w, "\n%s[%-15s] depth: %-5d be-depth: %-5d msgs: %-8d e2e%%: \n",
 			pausedText("   ", t.Paused), t.TopicName, t.Depth, t.BackendDepth, t.MessageCount)
 		for j := range t.Channels {
 			c := &t.Channels[j]
@@ -63,10 +60,7 @@ func writeTopicsText(w io.Writer, topics []topicStats, now time.Time) {
 				pausedText("      ", c.Paused), c.ChannelName, c.Depth, c.BackendDepth, c.InFlightCount, c.DeferredCount,
 				c.RequeueCount, c.TimeoutCount, c.MessageCount)
 			for k := range c.Clients {
-				client := &c.Clients[k]
-				fmt.Fprintf(w, "        [%s %s] state: %d inflt: %-4d rdy: %-4d fin: %-8d re-q: %-8d msgs: %-8d connected: %s\n",
-					client.Version, clientText(client), client.State, client.InFlightCount, client.ReadyCount,
-					client.FinishCount, client.RequeueCount, client.MessageCount, ageText(client, now))
+				fmt.Fprintf(w, "        %s\n", clientText(&c.Clients[k], now))
 			}
 		}
 	}
@@ -80,18 +74,20 @@ func pausedText(indent string, paused bool) string {
 	return indent
 }
 
-// clientText names a session by host, port and user agent.
-func clientText(c *clientStats) string {
-	port := c.RemoteAddress
-	for i := len(port) - 1; i >= 0; i-- {
-		if port[i] == ':' {
-			port = port[i+1:]
-			break
-		}
+// clientText describes a session by host, port and user agent: a publisher by what it published, any other as a consumer.
+func clientText(c *clientStats, now time.Time) string {
+	_, port, _ := net.SplitHostPort(c.RemoteAddress)
+	name := fmt.Sprintf("[%s %-21s]", c.Version, fmt.Sprintf("%s:%s %s", c.Hostname, port, c.UserAgent))
+	connected := now.Sub(time.Unix(c.ConnectTime, 0)).Truncate(time.Second)
+	if len(c.PubCounts) == 0 {
+		return fmt.Sprintf("%s state: %d inflt: %-4d rdy: %-4d fin: %-8d re-q: %-8d msgs: %-8d connected: %s",
+			name, c.State, c.InFlightCount, c.ReadyCount, c.FinishCount, c.RequeueCount, c.MessageCount, connected)
 	}
-	return fmt.Sprintf("%s:%s %s", c.ClientID, port, c.UserAgent)
-}
-
-func ageText(c *clientStats, now time.Time) time.Duration {
-	return now.Sub(time.Unix(c.ConnectTime, 0)).Truncate(time.Second)
+	var published uint64
+	topics := make([]string, 0, len(c.PubCounts))
+	for _, p := range c.PubCounts {
+		published += p.Count
+		topics = append(topics, fmt.Sprintf("%s=%d", p.Topic, p.Count))
+	}
+	return fmt.Sprintf("%s msgs: %-8d topics: %s connected: %s", name, published, strings.Join(topics, ","), connected)
 }

@@ -27,6 +27,13 @@ func (s *Server) deleteTopic(r *http.Request) (string, error) {
 
 // emptyTopic is POST /topic/empty?topic=T: the messages that no channel has yet, not those of channels.
 func (s *Server) emptyTopic(r *http.Request) (string, error) {
+	params, err := query(r)
+	if err != nil {
+		return "", err
+	}
+	if _, err := newTopicName(params); err != nil { // here alone nsqd looks at the name's form first
+		return "", err
+	}
 	t, err := s.existingTopic(r)
 	if err != nil {
 		return "", err
