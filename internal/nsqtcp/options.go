@@ -100,7 +100,7 @@ func (o *Options) Validate() error {
 	}{
 		{"MsgTimeout", v.MsgTimeout, v.MaxMsgTimeout, "MaxMsgTimeout"},
 		{"MaxReqTimeout", v.MaxReqTimeout, 10 * 365 * 24 * time.Hour, "ten years"},
-		{"HeartbeatInterval", v.HeartbeatInterval, v.MaxHeartbeatInterval, "MaxHeartbeatInterval"},
+		{"HeartbeatInterval", v.HeartbeatInterval, time.Hour, "an hour"}, // not of a client's choosing, so as in nsqd not bound by MaxHeartbeatInterval
 		{"MinOutputBufferTimeout", v.MinOutputBufferTimeout, v.MaxOutputBufferTimeout, "MaxOutputBufferTimeout"},
 		{"OutputBufferTimeout", v.OutputBufferTimeout, v.MaxOutputBufferTimeout, "MaxOutputBufferTimeout"},
 	} {

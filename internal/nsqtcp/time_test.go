@@ -144,7 +144,7 @@ func TestOptionsNameTheFieldThatIsWrong(t *testing.T) {
 		"MaxOutputBufferSize":    {MaxOutputBufferSize: -5},
 		"MsgTimeout":             {MsgTimeout: time.Hour},
 		"MaxReqTimeout":          {MaxReqTimeout: -time.Second},
-		"HeartbeatInterval":      {HeartbeatInterval: 2 * time.Minute},
+		"HeartbeatInterval":      {HeartbeatInterval: 2 * time.Hour},
 		"MinOutputBufferTimeout": {MinOutputBufferTimeout: time.Minute},
 		"OutputBufferTimeout":    {OutputBufferTimeout: time.Minute},
 		"MaxDeflateLevel":        {MaxDeflateLevel: 10},
