@@ -195,6 +195,30 @@ func TestFullDiskHoldsBackWhatRaftHas(t *testing.T) {
 	}
 }
 
+func TestMoreIsAppliedThanRaftHandsOverAtOnce(t *testing.T) {
+	n := mustOpen(t, raft, vfs.NewMem(1), "data", commitlog.SyncOS)
+	if err := n.Create(logID); err != nil {
+		t.Fatal(err)
+	}
+	r := logtest.NewRecorder()
+	l, err := n.Open(logID, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Start(0); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 40 {
+		p := logtest.Propose(l, r, record.KindBatch, logtest.Batch(make([]byte, 500<<10))).Outcome(t)
+		if p.Err != nil || p.Base != record.Offset(i) {
+			t.Fatalf("proposal %d is at %d, %v", i, p.Base, p.Err)
+		}
+	}
+	if err := errors.Join(l.Close(), n.close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestBrokerRunsUnchangedOverOneVoter(t *testing.T) {
 	disk := vfs.NewMem(1)
 	ctx := context.Background()

@@ -2,6 +2,7 @@ package raftspike
 
 import (
 	"errors"
+	"slices"
 
 	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
@@ -79,7 +80,7 @@ func (s *storage) Entries(lo, hi, maxSize uint64) ([]*raftpb.Entry, error) {
 		}
 		n++
 	}
-	return s.recent[lo-first : n-first : n-first], nil
+	return slices.Clone(s.recent[lo-first : n-first]), nil // Raft keeps it until it is applied, applied changes recent
 }
 
 // errEnough ends a Replay.
