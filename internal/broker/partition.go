@@ -31,7 +31,7 @@ type partition struct {
 		applied  record.Index
 		leading  bool
 		failed   error
-		closed   bool
+		closed   error // why no channel is made any more: the topic goes, or the node
 		// ephemeralID is the id of the ephemeral channel created last.
 		ephemeralID channelID
 	}
@@ -249,6 +249,7 @@ func duesFrom(list []due, from record.Offset) []due {
 }
 
 func (p *partition) addLocked(ch *Channel) {
+	ch.mu.closed = p.mu.closed // nobody would tell its subscriptions any more
 	p.mu.channels[ch.id] = ch
 	p.mu.byName[ch.name] = ch
 	if p.mu.leading {
@@ -339,8 +340,8 @@ func (p *partition) channel(name string) (*Channel, bool) {
 func (p *partition) createEphemeral(name string) (*Channel, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.mu.closed {
-		return nil, ErrTopicNotFound
+	if p.mu.closed != nil {
+		return nil, p.mu.closed
 	}
 	if ch := p.mu.byName[name]; ch != nil {
 		return ch, nil
@@ -356,18 +357,36 @@ func (p *partition) createEphemeral(name string) (*Channel, error) {
 	return ch, nil
 }
 
-// removeEphemeral deletes an ephemeral channel once nobody is subscribed.
-func (p *partition) removeEphemeral(ch *Channel) {
+// removeIdle deletes an ephemeral channel if nobody is subscribed.
+func (p *partition) removeIdle(ch *Channel) {
 	p.mu.Lock()
-	idle := p.mu.channels[ch.id] == ch && ch.closeIfIdle()
-	if idle {
-		p.removeLocked(ch)
-	}
-	last := idle && len(p.mu.channels) == 0
+	last := p.mu.channels[ch.id] == ch && ch.closeIfIdle() && p.removeEphemeralLocked(ch)
 	p.mu.Unlock()
-	if last && p.topic.ephemeral {
+	if last {
 		p.broker.removeEphemeralTopic(p.topic)
 	}
+}
+
+// deleteEphemeral deletes an ephemeral channel and disconnects its consumers.
+func (p *partition) deleteEphemeral(ch *Channel) {
+	p.mu.Lock()
+	last := p.mu.channels[ch.id] == ch && p.removeEphemeralLocked(ch)
+	p.mu.Unlock()
+	ch.close(ErrChannelNotFound)
+	if last {
+		p.broker.removeEphemeralTopic(p.topic)
+	}
+}
+
+// removeEphemeralLocked takes an ephemeral channel out. It reports whether the topic goes with it: an ephemeral one without
+// channels does, and from here on gets no new ones.
+func (p *partition) removeEphemeralLocked(ch *Channel) bool {
+	p.removeLocked(ch)
+	if !p.topic.ephemeral || len(p.mu.channels) > 0 {
+		return false
+	}
+	p.mu.closed = ErrTopicNotFound
+	return true
 }
 
 // depth is the number of messages that wait for a channel to take them.
@@ -386,7 +405,7 @@ func (p *partition) paused() bool {
 // close disconnects all consumers; err says why.
 func (p *partition) close(err error) {
 	p.mu.Lock()
-	p.mu.closed = true
+	p.mu.closed = err
 	channels := slices.Collect(maps.Values(p.mu.channels))
 	p.mu.Unlock()
 	for _, ch := range channels {

@@ -79,16 +79,25 @@ func (b *Broker) Subscribe(ctx context.Context, topic, channel string, c Client,
 		if err != nil {
 			return nil, err
 		}
-		ch, err := t.CreateChannel(ctx, channel)
-		if err != nil {
-			return nil, err
+		s, err := t.subscribe(ctx, channel, c, o)
+		if err == nil || ctx.Err() != nil || !b.wentAway(err) {
+			return s, err
 		}
-		s, err := ch.subscribe(c, o)
-		if errors.Is(err, ErrChannelNotFound) && ctx.Err() == nil {
-			continue // an ephemeral one that went with its last client, just now
-		}
-		return s, err
 	}
+}
+
+// wentAway reports whether err means that a topic or channel was deleted, or went with its last client, just now, so that it can
+// be made anew.
+func (b *Broker) wentAway(err error) bool {
+	return errors.Is(err, ErrTopicNotFound) || errors.Is(err, ErrChannelNotFound) || errors.Is(err, ErrClosed) && !b.closed()
+}
+
+func (t *Topic) subscribe(ctx context.Context, channel string, client Client, o SubscribeOptions) (*Subscription, error) {
+	ch, err := t.CreateChannel(ctx, channel)
+	if err != nil {
+		return nil, err
+	}
+	return ch.subscribe(client, o)
 }
 
 func (c *Channel) subscribe(client Client, o SubscribeOptions) (*Subscription, error) {
@@ -194,7 +203,7 @@ func (s *Subscription) Close() {
 	}, func() { s.closed = true })
 	s.pull.release()
 	if c.ephemeral {
-		c.partition.removeEphemeral(c)
+		c.partition.removeIdle(c)
 	}
 }
 

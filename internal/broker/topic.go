@@ -88,8 +88,7 @@ func (t *Topic) DeleteChannel(ctx context.Context, name string) error {
 		return ErrChannelNotFound
 	}
 	if ch.ephemeral {
-		ch.close(ErrChannelNotFound)
-		t.partition.removeEphemeral(ch)
+		t.partition.deleteEphemeral(ch)
 		return nil
 	}
 	return t.partition.propose(ctx, control{op: opDeleteChannel, channel: ch.id})

@@ -56,3 +56,76 @@ func TestTopicWhoseDeletionWasAbandonedLosesNothingLater(t *testing.T) {
 		n.subscribe(name, "c", 2, plain).expect("kept")
 	}
 }
+
+// enter subscribes, within 5 s.
+func (n *node) enter(topic, channel string) *consumer {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), 5*time.Second)
+	defer cancel()
+	c := &consumer{t: n.t, wakeC: make(chan struct{}, 1)}
+	var err error
+	if c.sub, err = n.Subscribe(ctx, topic, channel, c, broker.SubscribeOptions{MsgTimeout: time.Minute}); err != nil {
+		n.t.Fatalf("subscribe to %s of %s: %v", channel, topic, err)
+	}
+	c.sub.SetReady(1)
+	return c
+}
+
+func (c *consumer) isGone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.gone != nil
+}
+
+func TestSubscriptionBesideADeletionIsToldOrGetsTheNewTopic(t *testing.T) {
+	n := slowNode(t)
+	for _, name := range numbered("t", 30) {
+		n.channel(name, "other")
+		deleted := make(chan error, 1)
+		go func() { deleted <- n.DeleteTopic(t.Context(), name) }()
+		c := n.enter(name, "c")
+		if err := <-deleted; err != nil {
+			t.Fatal(err)
+		}
+		if !c.isGone() {
+			n.publish(name, "m")
+			c.expect("m")
+		}
+		c.sub.Close()
+	}
+}
+
+func TestDeletedEphemeralChannelCanBeEnteredAnewAtOnce(t *testing.T) {
+	n := newNode(t, hostile.Benign())
+	n.channel("t", "durable")
+	old := n.enter("t", "tail#ephemeral")
+	if err := n.topic("t").DeleteChannel(t.Context(), "tail#ephemeral"); err != nil {
+		t.Fatal(err)
+	}
+	if !old.isGone() {
+		t.Error("the consumer was not told")
+	}
+	c := n.enter("t", "tail#ephemeral")
+	old.sub.Close()
+	n.publish("t", "m")
+	c.expect("m")
+}
+
+func TestEphemeralTopicCanBeEnteredWhileItsLastClientLeaves(t *testing.T) {
+	n := newNode(t, hostile.Benign())
+	last := n.enter("e#ephemeral", "c#ephemeral")
+	for range 2000 {
+		left := make(chan struct{})
+		go func() {
+			defer close(left)
+			last.sub.Close()
+		}()
+		c := n.enter("e#ephemeral", "c#ephemeral")
+		<-left
+		if c.isGone() {
+			t.Fatal("a consumer that had just come was sent away")
+		}
+		last = c
+	}
+	last.sub.Close()
+}
