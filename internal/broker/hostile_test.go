@@ -77,6 +77,43 @@ func (o *ordeal) run() {
 	o.check()
 }
 
+// TestSessionsComeAndGoWhileLeadershipChanges looks for a session that leaves just when its channel begins to lead.
+func TestSessionsComeAndGoWhileLeadershipChanges(t *testing.T) {
+	n := newNode(t, hostile.Benign())
+	n.channel("t", "c")
+	var log *hostile.Log
+	ids, _ := n.logs.List()
+	for _, id := range ids {
+		if id.Topic != 0 {
+			log = n.logs.Log(id)
+		}
+	}
+	stopC := make(chan struct{})
+	var sessions sync.WaitGroup
+	for range 2 {
+		sessions.Go(func() {
+			for {
+				select {
+				case <-stopC:
+					return
+				default:
+					n.subscribe("t", "c", 1, plain).sub.Close()
+				}
+			}
+		})
+	}
+	for range 3000 {
+		log.Depose()
+		log.Elect()
+	}
+	close(stopC)
+	sessions.Wait()
+	n.subscribe("t", "c", 1, plain)
+	if s := n.Stats("t", "c", false)[0].Channels[0]; s.ClientCount != 1 {
+		t.Errorf("%d clients, want 1", s.ClientCount)
+	}
+}
+
 // insist repeats what a log may refuse until it works.
 func insist[T any](o *ordeal, ctx context.Context, do func() (T, error)) T {
 	o.t.Helper()

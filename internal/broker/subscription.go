@@ -193,14 +193,15 @@ func (s *Subscription) StartClose() {
 // its last subscription. Close must not run beside Pull.
 func (s *Subscription) Close() {
 	c := s.channel
-	c.mu.Lock()
-	delete(c.mu.subs, s)
-	c.mu.Unlock()
+	leave := func() {
+		delete(c.mu.subs, s)
+		s.closed = true
+	}
 	s.change(func(now queue.Now, q *queue.Channel) {
 		q.RemoveSession(now, s.session)
 		delete(c.mu.bySession, s.session)
-		s.closed = true
-	}, func() { s.closed = true })
+		leave()
+	}, leave)
 	s.pull.release()
 	if c.ephemeral {
 		c.partition.removeIdle(c)
