@@ -30,7 +30,6 @@ type partition struct {
 		byName   map[string]*Channel
 		applied  record.Index
 		leading  bool
-		failed   error
 		closed   error // why no channel is made any more: the topic goes, or the node
 		// ephemeralID is the id of the ephemeral channel created last.
 		ephemeralID channelID
@@ -40,9 +39,10 @@ type partition struct {
 	ephemeralEnd atomic.Int64
 	list         atomic.Pointer[[]*Channel] // the channels, sorted by name
 
-	sinceCheckpoint atomic.Int64 // bytes applied since the last checkpoint
-	dirty           atomic.Bool  // on the flusher's list
-	flushing        atomic.Bool  // a progress entry is under way
+	failed          atomic.Pointer[error] // why the partition stands still
+	sinceCheckpoint atomic.Int64          // bytes applied since the last checkpoint
+	dirty           atomic.Bool           // on the flusher's list
+	flushing        atomic.Bool           // a progress entry is under way
 
 	carryTooLarge carryAttempt // the keeper's: what was too large to be carried, so as not to read it again and again
 }
@@ -302,30 +302,25 @@ func (p *partition) Lead(leading bool) {
 	p.wakeAll()
 }
 
-// Failed implements Machine: the log has failed for good; consumers are disconnected, publishers are refused by the log.
+// Failed implements Machine: the log has failed for good, or cannot be read or understood. Consumers are disconnected, publishers
+// refused.
 func (p *partition) Failed(err error) {
-	p.mu.Lock()
-	first := p.mu.failed == nil
-	if first {
-		p.mu.failed = err
-	}
-	channels := slices.Collect(maps.Values(p.mu.channels))
-	p.mu.Unlock()
-	if !first {
+	if !p.failed.CompareAndSwap(nil, &err) {
 		return
 	}
 	p.broker.options.Logger.Error("partition failed and stands still; repair the log, then restart the node",
 		slog.String("topic", p.topic.name), slog.Int("partition", int(p.number)), slog.Any("error", err))
-	for _, ch := range channels {
+	for _, ch := range *p.list.Load() {
 		ch.dropSubscribers(ErrFailed)
 	}
 }
 
 // failure returns why the partition stands still, or nil.
 func (p *partition) failure() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.mu.failed
+	if err := p.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // channel returns the channel of that name.

@@ -101,9 +101,19 @@ func (t *Topic) subscribe(ctx context.Context, channel string, client Client, o 
 }
 
 func (c *Channel) subscribe(client Client, o SubscribeOptions) (*Subscription, error) {
+	s, err := c.enter(client, o)
+	if err != nil {
+		return nil, err
+	}
+	// Asked afterwards: a failure that comes later finds the subscription and tells it.
 	if err := c.partition.failure(); err != nil {
+		s.Close()
 		return nil, fmt.Errorf("subscribe to %s: %w: %w", c.name, ErrFailed, err)
 	}
+	return s, nil
+}
+
+func (c *Channel) enter(client Client, o SubscribeOptions) (*Subscription, error) {
 	s := &Subscription{channel: c, client: client, options: o}
 	s.pull.reader = c.partition.log.NewReader()
 	c.mu.Lock()

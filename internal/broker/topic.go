@@ -32,6 +32,13 @@ func (t *Topic) Name() string { return t.name }
 // Publish submits a batch. It may block while too many bytes of all publishers wait for their commit; the outcome goes to
 // p.Owner. The batch is the broker's from here on.
 func (t *Topic) Publish(p *Proposal) {
+	if err := t.partition.failure(); err != nil {
+		p.Err = fmt.Errorf("publish to %s: %w: %w", t.name, ErrFailed, err)
+		if p.Owner != nil {
+			p.Owner.Proposed(p)
+		}
+		return
+	}
 	p.Kind = record.KindBatch
 	p.topic = t
 	p.size = int64(len(p.Payload))
