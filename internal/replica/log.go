@@ -79,6 +79,9 @@ func (l *Log) Start(above record.Index) error {
 
 // Propose implements broker.Log.
 func (l *Log) Propose(p *broker.Proposal) {
+	if p.Kind == record.KindBatch {
+		l.logs.spend(len(p.Payload))
+	}
 	if err := l.admit(p); err != nil {
 		p.Err = err
 		answer(p)

@@ -32,7 +32,8 @@ type Options struct {
 type Logs struct {
 	store   *commitlog.Store
 	options Options
-	low     atomic.Bool // free space is below the reserve
+	low     atomic.Bool  // free space is below the reserve
+	room    atomic.Int64 // bytes of messages to be admitted until the disk is looked at again, however early that is
 	stop    context.CancelFunc
 	runs    sync.WaitGroup
 }
@@ -112,6 +113,13 @@ func (l *Logs) watch(ctx context.Context) {
 	}
 }
 
+// spend counts bytes of messages that are about to be appended: fast publishers fill a disk between two ticks.
+func (l *Logs) spend(bytes int) {
+	if l.room.Add(-int64(bytes)) < 0 {
+		l.look()
+	}
+}
+
 func (l *Logs) look() {
 	usage, err := l.options.FS.Usage(l.options.Dir)
 	if err != nil {
@@ -122,6 +130,7 @@ func (l *Logs) look() {
 		reserve = min(256<<20, usage.Total/20)
 	}
 	low := usage.Free < reserve
+	l.room.Store((usage.Free - reserve) / 4) // segments grow ahead of what is admitted
 	if l.low.Swap(low) == low {
 		return
 	}
