@@ -49,9 +49,9 @@ func (s *session) answerDirectly() {
 	if !s.owner.take() {
 		return
 	}
-	for {
+	for len(s.out.buf) < flushSize {
 		b, ok := s.answers.popCommitted()
-		if !ok || len(s.out.buf) >= flushSize {
+		if !ok {
 			break
 		}
 		s.answerBatch(b)
