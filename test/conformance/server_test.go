@@ -1,0 +1,86 @@
+//go:build process
+
+package conformance
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/weirmq/weir/internal/testkit/proc"
+)
+
+// startPatience is how long a server may take until /ping answers.
+const startPatience = 20 * time.Second
+
+// server is one running nsqd, Weir's or the stock one.
+type server struct {
+	name      string
+	tcp, http string // addresses
+	process   *proc.Process
+}
+
+// pair is a stock nsqd and a weir nsqd with the same flags.
+type pair struct{ stock, weir *server }
+
+// startPair runs both servers with fresh data until the test ends. Their output is shown if the test fails.
+func startPair(t *testing.T, flags ...string) pair {
+	t.Helper()
+	return pair{
+		stock: startServer(t, "stock", stockBinary, nil, flags),
+		weir:  startServer(t, "weir", weirBinary, []string{"nsqd"}, flags),
+	}
+}
+
+func startServer(t *testing.T, name, binary string, args, flags []string) *server {
+	t.Helper()
+	s := &server{name: name, tcp: freeAddress(t), http: freeAddress(t)}
+	args = append(args, "--data-path="+t.TempDir(), "--tcp-address="+s.tcp, "--http-address="+s.http, "--broadcast-address=127.0.0.1")
+	p, err := proc.Start(proc.Spec{Path: binary, Args: append(args, flags...)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.process = p
+	t.Cleanup(func() {
+		if err := p.Terminate(startPatience); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Logf("output of %s:\n%s", name, p.Output())
+		}
+	})
+	for end := time.Now().Add(startPatience); !s.ready(); time.Sleep(5 * time.Millisecond) {
+		select {
+		case <-p.Done():
+			t.Fatalf("%s ended:\n%s", name, p.Output())
+		default:
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s is not ready:\n%s", name, p.Output())
+		}
+	}
+	return s
+}
+
+func (s *server) ready() bool {
+	resp, err := http.Get("http://" + s.http + "/ping")
+	if err != nil {
+		return false
+	}
+	defer resp.Body.Close()
+	io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode == http.StatusOK
+}
+
+// freeAddress returns a loopback address whose port was free a moment ago.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
