@@ -16,7 +16,7 @@ import (
 // TestEqualConsumersGetEqualShares has ten consumers with the same window share a stream, and compares how many
 // messages each got: within 20 % of the mean.
 func TestEqualConsumersGetEqualShares(t *testing.T) {
-	const consumers, messages = 10, 50_000
+	const consumers, messages = 10, 150_000
 	for _, ready := range []int{1, 100} {
 		t.Run(map[int]string{1: "RDY 1", 100: "RDY 100"}[ready], func(t *testing.T) {
 			b := startBroker(t)
