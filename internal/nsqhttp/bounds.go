@@ -20,8 +20,9 @@ type bodies struct {
 
 // body is one request's body. Release it when nothing refers to its bytes any more.
 type body struct {
-	bytes []byte
-	from  *bodies
+	bytes   []byte
+	counted int64 // of the bound; at least the capacity of bytes
+	from    *bodies
 }
 
 // errOverloaded is the answer when too many bodies are held already.
@@ -65,16 +66,24 @@ func (in *body) grow(size, most int) bool {
 		in.from.used.Add(-more)
 		return false
 	}
+	in.counted += more
 	grown := make([]byte, len(in.bytes), size)
 	copy(grown, in.bytes)
 	in.bytes = grown
 	return true
 }
 
-// release gives the memory back to the bound.
+// release gives the memory back to the bound. A second release does nothing.
 func (in *body) release() {
-	in.from.used.Add(-int64(cap(in.bytes)))
-	in.bytes = nil
+	in.from.used.Add(-in.counted)
+	in.bytes, in.counted = nil, 0
+}
+
+// handOver empties the body and returns one without bytes that counts in its place, for what was made of them.
+func (in *body) handOver() body {
+	out := body{counted: in.counted, from: in.from}
+	in.bytes, in.counted = nil, 0
+	return out
 }
 
 // boundedListener accepts a connection only when fewer than cap(placeC) are open; further ones wait in the system's queue, which

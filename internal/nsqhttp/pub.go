@@ -46,7 +46,7 @@ func (s *Server) pub(r *http.Request) (string, error) {
 	p := publication{doneC: make(chan struct{})}
 	p.batch.Append(in.bytes, due)
 	p.bodyBytes = len(in.bytes)
-	return "OK", s.publish(r.Context(), name, &p)
+	return "OK", s.publish(r.Context(), name, in, &p)
 }
 
 // mpub is POST /mpub?topic=T[&binary=B]: the body is one message a line, or with binary=true nsqd's MPUB body. The messages
@@ -73,7 +73,7 @@ func (s *Server) mpub(r *http.Request) (string, error) {
 	if err := fill(&p, in.bytes); err != nil {
 		return "", err
 	}
-	return "OK", s.publish(r.Context(), name, &p)
+	return "OK", s.publish(r.Context(), name, in, &p)
 }
 
 // appendLines takes each line as a message; empty ones are skipped.
@@ -125,15 +125,19 @@ type publication struct {
 	batch     record.Builder
 	bodyBytes int
 	proposal  broker.Proposal
+	held      body          // counts the payload, which outlives a request that is broken off
 	doneC     chan struct{} // closed when proposal.Err is set
 }
 
 // Proposed implements broker.Owner.
-func (p *publication) Proposed(*broker.Proposal) { close(p.doneC) }
+func (p *publication) Proposed(*broker.Proposal) {
+	p.held.release()
+	close(p.doneC)
+}
 
-// publish submits the batch and waits until it is committed, or until the request's context ends; then the outcome is unknown.
-// A batch without messages makes sure that the topic exists, as in nsqd.
-func (s *Server) publish(ctx context.Context, topic string, p *publication) error {
+// publish submits the batch that was made of a body, and waits until it is committed, or until the request's context ends;
+// then the outcome is unknown. A batch without messages makes sure that the topic exists, as in nsqd.
+func (s *Server) publish(ctx context.Context, topic string, in *body, p *publication) error {
 	t, ok := s.broker.Topic(topic)
 	if !ok {
 		var err error
@@ -150,6 +154,7 @@ func (s *Server) publish(ctx context.Context, topic string, p *publication) erro
 	}
 	p.proposal = broker.Proposal{Flags: p.batch.Flags(), Owner: p, Messages: messages, BodyBytes: p.bodyBytes}
 	p.proposal.Payload = p.batch.Finish(time.Now().UnixMilli())
+	p.held = in.handOver()
 	s.submits.Go(func() { t.Publish(&p.proposal) }) // it may wait for room, which has no context
 	select {
 	case <-p.doneC:

@@ -374,6 +374,39 @@ func TestPublishEndsWithTheRequest(t *testing.T) {
 	b.Close(ctx)
 }
 
+// Clients that give up and try again while the disk stands still must not fill the memory.
+func TestBodyCountsUntilItsOutcomeIsKnown(t *testing.T) {
+	logs := &hangingLogs{Logs: hostile.New(hostile.Benign())}
+	b, err := broker.Open(logs, broker.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := New(b, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.CreateTopic(context.Background(), "t"); err != nil {
+		t.Fatal(err)
+	}
+	publish := func() int {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		defer cancel()
+		w := httptest.NewRecorder()
+		d.ServeHTTP(w, httptest.NewRequest("POST", "/pub?topic=t", strings.NewReader("x")).WithContext(ctx))
+		return w.Code
+	}
+	if code := publish(); code != 200 || d.bodies.used.Load() != 0 {
+		t.Errorf("committed: %d, and %d bytes are still counted", code, d.bodies.used.Load())
+	}
+	logs.hangs.Store(true)
+	if code := publish(); code != 500 || d.bodies.used.Load() == 0 {
+		t.Errorf("given up: %d, and %d bytes are counted", code, d.bodies.used.Load())
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+	defer cancel()
+	b.Close(ctx)
+}
+
 func TestEveryBrokerErrorHasAnAnswer(t *testing.T) {
 	d := newDoor(t, Options{})
 	for _, err := range []error{
