@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // firstBodyBytes is the most that a body gets before any of it has arrived.
@@ -120,11 +121,19 @@ func (l *boundedListener) Close() error {
 	return l.Listener.Close()
 }
 
-// boundedConn gives its place back when it is closed.
+// boundedConn gives its place back when it is closed, and breaks off a client that does not take what it asked for.
 type boundedConn struct {
 	net.Conn
 	in   *boundedListener
 	once sync.Once
+}
+
+// Write implements net.Conn. The limit is one of each write, not of a request: a publish may wait long for the disk.
+func (c *boundedConn) Write(p []byte) (int, error) {
+	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return 0, err
+	}
+	return c.Conn.Write(p)
 }
 
 // Close implements net.Conn.

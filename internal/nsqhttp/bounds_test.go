@@ -2,11 +2,14 @@ package nsqhttp
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -69,6 +72,27 @@ func TestBrokenOffAndTooLongBodiesGiveTheirMemoryBack(t *testing.T) {
 	if used := b.used.Load(); used != 0 {
 		t.Errorf("%d bytes are still counted", used)
 	}
+}
+
+func TestClientThatDoesNotReadIsBrokenOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		c := &boundedConn{Conn: server, in: &boundedListener{placeC: make(chan struct{}, 1)}}
+		c.in.placeC <- struct{}{}
+		defer c.Close()
+		begun := time.Now()
+		if _, err := c.Write([]byte("an answer")); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(begun); took != writeTimeout {
+			t.Errorf("after %v", took)
+		}
+		go io.ReadFull(client, make([]byte, 6))
+		if _, err := c.Write([]byte("second")); err != nil {
+			t.Errorf("one that reads again: %v", err)
+		}
+	})
 }
 
 func TestConnectionsBeyondTheBoundWait(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -17,10 +18,12 @@ import (
 	"github.com/weirmq/weir/internal/broker"
 )
 
-// How long a client may take. A publish may wait for the disk, so the whole of a request has no limit but its reading has.
+// How long a client may take. A publish may wait for the disk, so the whole of a request has no limit, but its reading has and
+// each write of its answer.
 const (
 	readHeaderTimeout = 10 * time.Second
 	readTimeout       = time.Minute
+	writeTimeout      = time.Minute
 	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 64 << 10
 )
@@ -110,7 +113,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if v == http.ErrAbortHandler {
 				panic(v)
 			}
-			s.options.Logger.Error("request failed by a bug; please report it", "path", r.URL.Path, "panic", v)
+			s.options.Logger.Error("request failed by a bug; please report it", "path", r.URL.Path, "panic", v, "stack", string(debug.Stack()))
 			s.writeError(w, &apiError{http.StatusInternalServerError, "INTERNAL_ERROR"})
 		}
 	}()
