@@ -31,14 +31,15 @@ func (p *partition) retain(now time.Time) error {
 			p.sealIdle(s, now) // the next round deletes it
 			break
 		}
+		if p.awaitsDispatch(s) {
+			break // asked first: a channel made from here on begins above s
+		}
 		if left := p.unfinished(s); len(left) > 0 {
 			if done, err := p.carry(s, left); err != nil {
 				return err
 			} else if !done {
 				break
 			}
-		} else if p.awaitsDispatch(s) {
-			break
 		}
 		below = s.Next
 		bytes -= s.Bytes
@@ -138,7 +139,7 @@ const carryMessagesMax = 1 << 20
 func (p *partition) carry(s Segment, left []record.Offset) (bool, error) {
 	tried := carryAttempt{s.First, len(left)}
 	many := !s.Carries && int64(len(left))*carryShare > int64(s.Next-s.First)
-	if many || p.awaitsDispatch(s) || p.carryTooLarge == tried {
+	if many || p.carryTooLarge == tried {
 		return false, nil
 	}
 	wanted := make(map[record.Offset]bool, len(left))

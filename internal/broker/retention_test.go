@@ -1,0 +1,31 @@
+package broker_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/weirmq/weir/internal/testkit/hostile"
+)
+
+func TestRetentionKeepsTheBacklogThatAFirstChannelIsJustTaking(t *testing.T) {
+	o := hostile.Benign()
+	o.SegmentBytes = 100
+	n := newNode(t, o)
+	n.stop()
+	n.options.Retain = -1
+	n.options.KeepInterval = time.Nanosecond // without a pause
+	n.open()
+	for _, name := range numbered("t", 300) {
+		for _, body := range numbered("", 6) {
+			n.publish(name, body)
+		}
+		n.channel(name, "c")
+		time.Sleep(time.Millisecond) // for what is wrongly deleted to go
+		c := n.subscribe(name, "c", 6, plain)
+		c.expect(numbered("", 6)...)
+		c.sub.Close()
+		if err := n.DeleteTopic(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
