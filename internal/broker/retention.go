@@ -115,8 +115,8 @@ func (p *partition) unfinished(s Segment) []record.Offset {
 	seen := make(map[record.Offset]bool)
 	var list []record.Offset
 	for _, ch := range *p.list.Load() {
-		if ch.ephemeral {
-			continue // pins nothing
+		if ch.ephemeral || len(list) > carryMax(s) {
+			continue // pins nothing, or it does not matter any more
 		}
 		ch.mu.Lock()
 		ch.mu.queue.EachUnfinished(from, s.Next, func(offset record.Offset) bool {
@@ -124,7 +124,7 @@ func (p *partition) unfinished(s Segment) []record.Offset {
 				seen[offset] = true
 				list = append(list, offset)
 			}
-			return len(list) <= carryMessagesMax
+			return len(list) <= carryMax(s)
 		})
 		ch.mu.Unlock()
 	}
@@ -134,12 +134,19 @@ func (p *partition) unfinished(s Segment) []record.Offset {
 // carryMessagesMax bounds the messages that are carried out of one segment.
 const carryMessagesMax = 1 << 20
 
+// carryMax is how many messages may be carried out of a segment.
+func carryMax(s Segment) int {
+	if s.Carries {
+		return carryMessagesMax // and a share of its bytes
+	}
+	return int(min((s.Next-s.First)/carryShare, carryMessagesMax))
+}
+
 // carry repeats the messages of a segment in carry entries, if they are less than an eighth of it. It reports whether the
 // segment may go now.
 func (p *partition) carry(s Segment, left []record.Offset) (bool, error) {
 	tried := carryAttempt{s.First, len(left)}
-	many := !s.Carries && int64(len(left))*carryShare > int64(s.Next-s.First)
-	if many || p.carryTooLarge == tried {
+	if len(left) > carryMax(s) || p.carryTooLarge == tried {
 		return false, nil
 	}
 	wanted := make(map[record.Offset]bool, len(left))
