@@ -54,6 +54,9 @@ func (l *Log) start(above record.Index) error {
 		return err
 	}
 	l.drain()
+	if g.err != nil {
+		return g.err
+	}
 	if err := g.node.Campaign(); err != nil {
 		return err
 	}
@@ -164,7 +167,7 @@ func (l *Log) propose() {
 // ready takes one Ready. What it wants stored becomes the round, what it wants applied is applied.
 func (l *Log) ready() {
 	g := &l.group
-	for _, m := range g.node.Ready().Messages {
+	for _, m := range g.take() {
 		switch m.GetTo() {
 		case raft.LocalAppendThread:
 			l.toStore(m)
@@ -174,6 +177,17 @@ func (l *Log) ready() {
 			g.err = fmt.Errorf("one voter has a message for voter %d", m.GetTo())
 		}
 	}
+}
+
+// take returns the messages of the next Ready. Raft panics when its storage cannot be read; that is the end of this group, not of
+// the process.
+func (g *group) take() (messages []*raftpb.Message) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			g.err = fmt.Errorf("raft stopped: %v", cause)
+		}
+	}()
+	return g.node.Ready().Messages
 }
 
 // toStore prepares one MsgStorageAppend. Its responses wait for Done.
