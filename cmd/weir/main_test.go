@@ -29,6 +29,7 @@ func TestCommandLinesThatCannotBeUsedExitWithCode2AndOneLine(t *testing.T) {
 		{"weir", "serve --frobnicate", "weir serve: --frobnicate is unknown; accepted: --data-path"},
 		{"weir", "serve --sync=never", `weir serve: --sync does not take "never"; accepted: always, os, or a duration`},
 		{"weir", "serve stray", `weir serve: argument "stray" is not expected`},
+		{"weir", "version stray", `argument "stray" is not expected; accepted: no argument`},
 		{"weir", "serve --config=/nope.toml", "weir serve: --config cannot be read"},
 		{"/usr/bin/nsqd", "-tls-cert=x", "nsqd: --tls-cert is unknown"},
 		{"to_nsq", "", "to_nsq: settings: --topic is required"},

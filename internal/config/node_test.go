@@ -38,7 +38,7 @@ func TestServeDefaults(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", c.name, c.got, c.want)
 		}
 	}
-	if o.RefuseStockData || n.LogLevel != slog.LevelInfo || o.Store.CacheBytes != 16<<20 || o.Broker.RetainBytes != 1<<30 {
+	if n.LogLevel != slog.LevelInfo || o.Store.CacheBytes != 16<<20 || o.Broker.RetainBytes != 1<<30 {
 		t.Errorf("got %+v", o)
 	}
 }
@@ -69,7 +69,7 @@ func TestNsqdDefaultsAreNsqds(t *testing.T) {
 		t.Fatal(err)
 	}
 	o, l := &n.Options, &n.Options.TCP
-	if o.DataPath != "." || o.TCPAddress != "0.0.0.0:4150" || o.HTTPAddress != "0.0.0.0:4151" || o.Advertise != "" || !o.RefuseStockData {
+	if o.DataPath != "." || o.TCPAddress != "0.0.0.0:4150" || o.HTTPAddress != "0.0.0.0:4151" || o.Advertise != "" {
 		t.Errorf("got %+v", o)
 	}
 	if l.MsgTimeout != time.Minute || l.MaxMsgTimeout != 15*time.Minute || l.MaxMsgSize != 1048576 || l.MaxBodySize != 5242880 ||
@@ -116,6 +116,10 @@ func TestSettingsOfANodeThatAreRefused(t *testing.T) {
 		{parseServe, "--sync=0s", []string{"--sync"}},
 		{parseServe, "--tcp-address=4150", []string{"--tcp-address", "HOST:PORT"}},
 		{parseServe, "--http-address=", []string{"--http-address", "HOST:PORT"}},
+		{parseServe, "--tcp-address=127.0.0.1:65536", []string{"--tcp-address", "HOST:PORT"}},
+		{parseServe, "--listen=", []string{`--listen does not take ""`, "0.0.0.0 for all interfaces"}},
+		{parseServe, "--listen=127.0.0.1:4150", []string{"--listen", "without a port"}},
+		{parseServe, "--data-path=", []string{`--data-path does not take ""`, "the path of a directory"}},
 		{parseServe, "--max-body-size=32769KiB", []string{"--max-body-size", "to 32MiB"}},
 		{parseServe, "--retain=-1h", []string{"--retain", "0 or a duration"}},
 		{parseServe, "--msg-timeout=20m", []string{"--msg-timeout is 20m", "--max-msg-timeout, which is 15m"}},

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/weirmq/weir/internal/commitlog"
@@ -38,10 +40,10 @@ func Serve(n *Node) *Set {
 	o := &n.Options
 	s := NewSet("weir serve")
 	s.Group("Where")
-	s.String(&o.DataPath, "data-path", "DIR", "data directory, made if it is missing")
+	s.Func("data-path", "DIR", o.DataPath, "the path of a directory", "data directory, made if it is missing", notEmpty(&o.DataPath))
 	listen := "127.0.0.1"
-	s.Func("listen", "HOST", listen, "a host name or an IP address", "host that all doors listen at; 0.0.0.0 lets everybody in",
-		func(v string) error { listen = v; return nil })
+	s.Func("listen", "HOST", listen, "a host name or an IP address, without a port; 0.0.0.0 for all interfaces",
+		"host that all doors listen at; 0.0.0.0 lets everybody in", host(&listen))
 	s.Func("tcp-address", "HOST:PORT", "LISTEN:"+tcpPort, addressForm, "NSQ's TCP protocol", address(&o.TCPAddress))
 	s.Func("http-address", "HOST:PORT", "LISTEN:"+httpPort, addressForm, "NSQ's HTTP API, metrics", address(&o.HTTPAddress))
 	s.String(&o.Advertise, "advertise", "HOST", "host that others are told to reach this node by (default: that of --listen)")
@@ -153,7 +155,33 @@ const addressForm = "HOST:PORT such as 127.0.0.1:4150 or :4150; port 0 takes a f
 // address parses a listen address.
 func address(p *string) func(string) error {
 	return func(v string) error {
-		if _, port, err := net.SplitHostPort(v); err != nil || port == "" {
+		_, port, err := net.SplitHostPort(v)
+		if err != nil {
+			return errValue
+		}
+		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+			return errValue
+		}
+		*p = v
+		return nil
+	}
+}
+
+// host parses a host to listen at. An empty one would mean all interfaces, which nobody asks for by leaving a variable unset.
+func host(p *string) func(string) error {
+	return func(v string) error {
+		if v == "" || strings.Contains(v, ":") && net.ParseIP(v) == nil {
+			return errValue
+		}
+		*p = v
+		return nil
+	}
+}
+
+// notEmpty takes any text but none.
+func notEmpty(p *string) func(string) error {
+	return func(v string) error {
+		if v == "" {
 			return errValue
 		}
 		*p = v

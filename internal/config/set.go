@@ -116,8 +116,11 @@ func (s *Set) parseFlags(args []string) error {
 		return s.flagError(err)
 	}
 	if rest := s.flags.Args(); len(rest) > 0 && !s.positional {
-		return &UsageError{Command: s.command, Where: fmt.Sprintf("argument %q", rest[0]),
-			Problem: "is not expected", Accepts: "flags only: " + s.flagNames()}
+		accepts := "no argument"
+		if len(s.settings) > 0 {
+			accepts = "flags only: " + s.flagNames()
+		}
+		return &UsageError{Command: s.command, Where: fmt.Sprintf("argument %q", rest[0]), Problem: "is not expected", Accepts: accepts}
 	}
 	return nil
 }

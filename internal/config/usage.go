@@ -38,7 +38,7 @@ func (s *Set) Help(w io.Writer) {
 		if st.placeholder != "" {
 			left += "=" + st.placeholder
 		}
-		fmt.Fprintf(w, "  %-34s %s\n", left, st.usage+defaultNote(st))
+		fmt.Fprintf(w, "  %-36s %s\n", left, st.usage+defaultNote(st))
 	}
 }
 
