@@ -23,7 +23,6 @@ func Nsqd(n *Node) *Set {
 	n.LogFormat = "text"
 	o := &n.Options
 	o.DataPath, o.TCPAddress, o.HTTPAddress, o.Advertise = "", "0.0.0.0:"+tcpPort, "0.0.0.0:"+httpPort, ""
-	o.RefuseStockData = true
 	var no ignored
 
 	s := NewSet("nsqd")

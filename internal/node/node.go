@@ -54,10 +54,8 @@ func Start(options Options) (*Node, error) {
 // start does the steps of Start; what it opened before an error is left to close.
 func (n *Node) start() error {
 	o := &n.options
-	if o.RefuseStockData {
-		if err := refuseStockData(o.DataPath); err != nil {
-			return err
-		}
+	if err := refuseStockData(o.DataPath); err != nil {
+		return err
 	}
 	if o.MemoryLimit > 0 {
 		debug.SetMemoryLimit(o.MemoryLimit)

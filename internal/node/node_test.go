@@ -205,9 +205,7 @@ func TestStockDataIsRefused(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		o := testOptions(dir)
-		o.RefuseStockData = true
-		n, err := Start(o)
+		n, err := Start(testOptions(dir))
 		if err == nil {
 			n.Stop()
 			t.Fatalf("%s is ignored", name)
@@ -219,9 +217,7 @@ func TestStockDataIsRefused(t *testing.T) {
 			t.Errorf("%s: the directory was touched", name)
 		}
 	}
-	o := testOptions(filepath.Join(t.TempDir(), "new"))
-	o.RefuseStockData = true
-	if err := start(t, o).Stop(); err != nil {
+	if err := start(t, testOptions(filepath.Join(t.TempDir(), "new"))).Stop(); err != nil {
 		t.Error(err)
 	}
 }

@@ -47,8 +47,6 @@ type Options struct {
 	MemoryLimit int64
 	// StopTimeout is how long a graceful stop may take before connections are broken off. Default 20s.
 	StopTimeout time.Duration
-	// RefuseStockData makes Start refuse a directory that holds data of a stock nsqd.
-	RefuseStockData bool
 	// Logger takes what an operator should know.
 	Logger *slog.Logger
 	// Terminal gets the progress of a long recovery. nil for none.
@@ -81,9 +79,9 @@ func DefaultOptions() Options {
 func (o *Options) Validate() error {
 	switch {
 	case o.DataPath == "":
-		return errors.New("DataPath is missing")
+		return errors.New("data-path is missing")
 	case o.TCPAddress == "":
-		return errors.New("TCPAddress is missing")
+		return errors.New("tcp-address is missing")
 	case o.MemoryLimit < 0:
 		return fmt.Errorf("MemoryLimit %d: must not be negative", o.MemoryLimit)
 	case o.TCP.MaxBodySize > MaxBodyBytes:
