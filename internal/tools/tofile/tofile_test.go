@@ -105,19 +105,6 @@ func TestMessagesGoToFilesOfTheirTopic(t *testing.T) {
 	}
 }
 
-func TestMessagesCanBeSeenBeforeTheSync(t *testing.T) {
-	n := startNode(t, t.TempDir(), "127.0.0.1:0")
-	defer n.Stop()
-	publish(t, n.TCPAddr(), "a", 0, 3)
-	o := testOptions(t, t.TempDir(), n.TCPAddr(), "a")
-	o.SyncInterval = time.Minute
-	stop := background(o)
-	eventually(t, "all lines", func() bool { return len(lines(filepath.Join(o.OutputDir, "a.h.log"))) == 3 })
-	if err := stop(); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestAStopFinishesWhatIsOnDisk(t *testing.T) {
 	n := startNode(t, t.TempDir(), "127.0.0.1:0")
 	defer n.Stop()

@@ -66,35 +66,15 @@ func (w *topicWriter) write(ctx context.Context) error {
 			err = w.sync()
 		case m := <-w.messageC:
 			idle.Reset(idleInterval)
-			if err = w.append(m); err == nil {
-				err = w.settle()
+			err = w.append(m)
+			if err == nil && (len(w.unsynced) >= w.o.MaxInFlight || w.consumer.IsStarved() && len(w.messageC) == 0) {
+				err = w.sync()
 			}
 		}
 		if err != nil {
 			return err
 		}
 	}
-}
-
-// settle syncs if the nsqd sends nothing more before messages are finished. Else it writes out what the buffer holds once no
-// message waits, so that people who watch the file see them at once.
-func (w *topicWriter) settle() error {
-	waits := len(w.messageC) > 0
-	switch {
-	case len(w.unsynced) >= w.o.MaxInFlight, !waits && w.consumer.IsStarved():
-		return w.sync()
-	case waits:
-		return nil
-	}
-	return w.flush()
-}
-
-// flush hands what is written to the system.
-func (w *topicWriter) flush() error {
-	if err := w.out.Flush(); err != nil {
-		return fmt.Errorf("write %s: %w", w.filePath, err)
-	}
-	return nil
 }
 
 // finishUnderWay takes the messages that the stopping consumer has already received.
@@ -150,8 +130,8 @@ func (w *topicWriter) sync() error {
 	if len(w.unsynced) == 0 {
 		return nil
 	}
-	if err := w.flush(); err != nil {
-		return err
+	if err := w.out.Flush(); err != nil {
+		return fmt.Errorf("write %s: %w", w.filePath, err)
 	}
 	if err := w.file.Sync(); err != nil {
 		return fmt.Errorf("sync %s: %w", w.filePath, err)
