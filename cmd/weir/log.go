@@ -17,14 +17,14 @@ import (
 
 const logUsage = `usage: weir log inspect [--entries] PATH…
        weir log verify PATH…
-       weir log repair PATH
+       weir log repair [--dry-run] PATH…
 
 PATH is a data directory, or the directory of one log in it: DIR/logs/<topic id>-<partition>.
 
   inspect   show segments and checkpoints; with --entries each entry. Changes nothing; a node may be running
   verify    read everything and check every checksum; exit code 1 if something is damaged. Changes nothing
-  repair    cut one log before its damage, so that the node starts again. What is cut off is moved aside, not deleted.
-            The node must be stopped`
+  repair    make damaged logs usable again: what is intact stays, what is not is listed and given up, and the damaged files
+            are kept in the folder damaged of the log. With --dry-run only say what would be lost. The node must be stopped`
 
 // runLog is `weir log`.
 func runLog(_ context.Context, p process) error {
@@ -124,26 +124,56 @@ func runLogVerify(p process) error {
 
 // runLogRepair is `weir log repair`.
 func runLogRepair(p process) error {
-	dirs, err := logDirs(p, config.NewSet("weir log repair"))
+	dryRun := false
+	set := config.NewSet("weir log repair")
+	set.Bool(&dryRun, "dry-run", "change nothing, only say what would be done and lost")
+	dirs, err := logDirs(p, set)
 	if err != nil {
 		return err
 	}
 	for _, dir := range dirs {
-		r, err := commitlog.Repair(vfs.Disk(), dir)
+		r, err := commitlog.Repair(vfs.Disk(), dir, dryRun)
+		if r != nil {
+			showReport(p.out, r)
+		}
 		if err != nil {
 			return fmt.Errorf("weir log repair: %w", err)
 		}
-		if r == nil {
-			fmt.Fprintf(p.out, "%s is intact, nothing is changed\n", dir)
-			continue
+		switch {
+		case !r.Damaged():
+			fmt.Fprintln(p.out, "  nothing to repair, nothing is changed")
+		case dryRun:
+			fmt.Fprintln(p.out, "  dry run, nothing is changed")
+		default:
+			fmt.Fprintf(p.out, "  repaired; the damaged files are kept in %s\n", r.Aside())
 		}
-		fmt.Fprintf(p.out, "%s now ends with entry %d, next offset %d; cut off and moved to %s:\n", dir, r.Last, r.Next, r.Aside)
-		for _, name := range r.Moved {
-			fmt.Fprintf(p.out, "  %s\n", name)
-		}
-		fmt.Fprintf(p.out, "  at least %d entries that were durable are lost; messages before may be delivered again\n", r.LostEntries)
 	}
 	return nil
+}
+
+// showReport writes what a repair found, and what it did about it.
+func showReport(w io.Writer, r *commitlog.Report) {
+	fmt.Fprintf(w, "%s: %d intact frames in %d segments of %d bytes, entries %d to %d, offsets %d to %d (exclusive)\n", r.Dir, r.Frames,
+		r.Segments, r.Bytes, r.First, r.Last, r.Start, r.Next)
+	for i := range r.Problems {
+		p := &r.Problems[i]
+		fmt.Fprintf(w, "  %s, byte %d", p.Path, p.Pos)
+		if p.Bytes > 0 {
+			fmt.Fprintf(w, ", %d bytes", p.Bytes)
+		}
+		fmt.Fprintf(w, ": %s\n    lost: %s\n    action: %s\n", p.Reason, lossText(p), p.Action)
+	}
+}
+
+// lossText says what a problem costs.
+func lossText(p *commitlog.Problem) string {
+	switch {
+	case !p.Loses():
+		return "nothing"
+	case p.Next <= p.First:
+		return fmt.Sprintf("entries %d to %d, no messages", p.FirstIndex, p.LastIndex)
+	}
+	return fmt.Sprintf("entries %d to %d, offsets %d to %d (exclusive)", p.FirstIndex, p.LastIndex, p.First, p.Next)
 }
 
 // showInspection writes what was found in one log.

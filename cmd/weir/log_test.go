@@ -90,12 +90,12 @@ func TestInspectAndVerifyAnIntactDirectory(t *testing.T) {
 	if code, out, stderr := run(context.Background(), "weir", "", "log", "verify", data); code != 0 || out != "2 logs are intact\n" {
 		t.Errorf("verify: code %d, %q, %q", code, out, stderr)
 	}
-	if code, out, stderr := run(context.Background(), "weir", "", "log", "repair", log); code != 0 || !strings.Contains(out, "nothing is changed") {
+	if code, out, stderr := run(context.Background(), "weir", "", "log", "repair", log); code != 0 || !strings.Contains(out, "nothing to repair, nothing is changed") {
 		t.Errorf("repair: code %d, %q, %q", code, out, stderr)
 	}
 }
 
-func TestDamageIsFoundAndRepairedWithNothingDeleted(t *testing.T) {
+func TestDamageIsFoundAndRepairedAndTheRestStays(t *testing.T) {
 	data, log := dataWithMessages(t)
 	segment := filepath.Join(log, "00000000000000000001.log")
 	damage(t, segment, "message 12 of the test")
@@ -108,11 +108,20 @@ func TestDamageIsFoundAndRepairedWithNothingDeleted(t *testing.T) {
 		t.Fatalf("verify: code %d, %q", code, out)
 	}
 
-	code, out, stderr := run(context.Background(), "weir", "", "log", "repair", log)
-	if code != 0 || !strings.Contains(out, "next offset 12") {
-		t.Fatalf("repair: code %d, %q, %q", code, out, stderr)
+	code, out, stderr := run(context.Background(), "weir", "", "log", "repair", "--dry-run", log)
+	if code != 0 || !strings.Contains(out, "offsets 12 to 13 (exclusive)") || !strings.Contains(out, "nothing is changed") {
+		t.Fatalf("dry run: code %d, %q, %q", code, out, stderr)
 	}
-	copies, _ := filepath.Glob(filepath.Join(data, "damaged", "*", "00000000000000000001.log"))
+	if now, _ := os.ReadFile(segment); !bytes.Equal(now, damaged) {
+		t.Fatal("the dry run changed the segment")
+	}
+	code, out, stderr = run(context.Background(), "weir", "", "log", "repair", log)
+	for _, part := range []string{segment + ", byte ", "offsets 12 to 13 (exclusive)", "replaced by a frame that says what is lost", log + "/damaged"} {
+		if code != 0 || !strings.Contains(out, part) {
+			t.Fatalf("repair: code %d, lacks %q: %q, %q", code, part, out, stderr)
+		}
+	}
+	copies, _ := filepath.Glob(filepath.Join(log, "damaged", "00000000000000000001.log.*"))
 	if len(copies) != 1 {
 		t.Fatalf("copies of the damaged segment: %v", copies)
 	}
@@ -122,15 +131,18 @@ func TestDamageIsFoundAndRepairedWithNothingDeleted(t *testing.T) {
 	if code, out, _ := run(context.Background(), "weir", "", "log", "verify", data); code != 0 {
 		t.Errorf("verify after the repair: code %d, %q", code, out)
 	}
+	if code, out, _ := run(context.Background(), "weir", "", "log", "repair", log); code != 0 || !strings.Contains(out, "nothing to repair") {
+		t.Errorf("a second repair: code %d, %q", code, out)
+	}
 
 	n := startNode(t, data)
 	defer n.Stop()
 	out = statsOf(t, n)
-	if !strings.Contains(out, `"channel_name":"c","depth":12,`) {
+	if !strings.Contains(out, `"channel_name":"c","depth":20,`) { // the lost one counts until a consumer comes to its place
 		t.Errorf("after the repair: %s", out)
 	}
 	post(t, n, "/pub?topic=t", "new")
-	if out = statsOf(t, n); !strings.Contains(out, `"channel_name":"c","depth":13,`) {
+	if out = statsOf(t, n); !strings.Contains(out, `"channel_name":"c","depth":21,`) {
 		t.Errorf("after another message: %s", out)
 	}
 }
@@ -149,7 +161,7 @@ func statsOf(t *testing.T, n *node.Node) string {
 	return string(text)
 }
 
-func TestRepairRefusesToCutTheCatalog(t *testing.T) {
+func TestRepairRefusesToLoseTheCatalog(t *testing.T) {
 	data, _ := dataWithMessages(t)
 	catalog := filepath.Join(data, "logs", "0000000000000000-00000")
 	segment := filepath.Join(catalog, "00000000000000000001.log")

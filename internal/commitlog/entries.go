@@ -10,7 +10,8 @@ import (
 )
 
 // Replay calls fn with all entries above index, in order, and stops with fn's first error. The entry is fn's to keep. Indexes
-// that Salvage gave up are left out. Replay also completes the table of carried messages. Errors: ErrCompacted if entries above index are deleted, or a *DamageError.
+// that Repair gave up are left out. Replay also completes the table of carried messages. Errors: ErrCompacted if entries above
+// index are deleted, or a *DamageError.
 func (l *Log) Replay(above record.Index, fn func(*record.Entry) error) error {
 	b := l.Bounds()
 	if above+1 < b.FirstIndex {

@@ -26,17 +26,17 @@ var (
 	ErrCompacted = errors.New("entry is deleted")
 )
 
-// ErrLost means that a message was damaged and given up by Salvage; errors.As finds the LostError.
+// ErrLost means that a message was damaged and given up by Repair; errors.As finds the LostError.
 var ErrLost = errors.New("message is lost")
 
-// LostError says which messages Salvage gave up.
+// LostError says which messages Repair gave up.
 type LostError struct {
 	First, Next record.Offset // at least the messages [First, Next)
 }
 
 // Error names the range.
 func (e *LostError) Error() string {
-	return fmt.Sprintf("messages %d to %d were damaged and given up by a repair", e.First, e.Next-1)
+	return fmt.Sprintf("messages %d to %d were lost to damage and given up by a repair", e.First, e.Next-1)
 }
 
 // Is reports ErrLost.

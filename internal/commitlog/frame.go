@@ -22,7 +22,7 @@ const (
 // are local to one disk.
 const kindMark record.Kind = 16
 
-// kindLost is the kind of a frame that Salvage put where entries were damaged: they are gone up to its index, and the
+// kindLost is the kind of a frame that Repair put where entries were damaged: they are gone up to its index, and the
 // messages up to its base. Its payload is zeros.
 const kindLost record.Kind = 17
 

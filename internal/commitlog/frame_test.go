@@ -220,6 +220,11 @@ func TestIdentityFormat(t *testing.T) {
 	if back, err := parseIdentity(golden(t, "identity.hex")); err != nil || back != v {
 		t.Fatalf("%+v, %v", back, err)
 	}
+	v.repaired = true
+	checkGolden(t, "identity-repaired.hex", v.encode())
+	if back, err := parseIdentity(golden(t, "identity-repaired.hex")); err != nil || back != v {
+		t.Fatalf("%+v, %v", back, err)
+	}
 }
 
 func FuzzIdentity(f *testing.F) {

@@ -17,18 +17,24 @@ const (
 	identityName  = "log"
 	identitySize  = 32
 	identityMagic = "WLID"
+	flagRepaired  = 1
 )
 
 // identity is the content of the identity file.
 type identity struct {
 	id    LogID
 	first record.Index // base index of the oldest segment, 1 for a new log
+	// repaired tells that messages may be lost which nothing else in the directory tells of any more.
+	repaired bool
 }
 
 func (v identity) encode() []byte {
 	b := make([]byte, identitySize)
 	copy(b, identityMagic)
 	b[4] = formatVersion
+	if v.repaired {
+		b[5] = flagRepaired
+	}
 	binary.BigEndian.PutUint16(b[6:], v.id.Partition)
 	binary.BigEndian.PutUint64(b[8:], v.id.Topic)
 	binary.BigEndian.PutUint64(b[16:], uint64(v.first))
@@ -49,6 +55,8 @@ func parseIdentity(b []byte) (identity, error) {
 	v := identity{
 		id:    LogID{Topic: binary.BigEndian.Uint64(b[8:]), Partition: binary.BigEndian.Uint16(b[6:])},
 		first: record.Index(binary.BigEndian.Uint64(b[16:])),
+
+		repaired: b[5]&flagRepaired != 0,
 	}
 	if v.first == 0 {
 		return identity{}, errors.New("first index is 0")

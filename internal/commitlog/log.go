@@ -51,6 +51,8 @@ type Log struct {
 	rounds   atomic.Uint64
 
 	cached logCache // guarded by the tail cache
+	// repaired tells that Repair has changed the log in an earlier life: what is nowhere may be lost. Set when it is opened.
+	repaired bool
 
 	mu struct {
 		sync.Mutex

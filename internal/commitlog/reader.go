@@ -38,7 +38,7 @@ func (l *Log) NewReader() *Reader { return &Reader{log: l} }
 // Batch returns the batch that holds offset, and its append time in Unix ns. end is the high watermark: offsets from it on do
 // not exist for the reader. Carried messages come in a batch with gaps. The batch is shared or in the reader's buffer: it must
 // not be changed, and is valid until the next call of Batch or Release. Errors: ErrOffsetOutOfRange, ErrClosed, a
-// *LostError, or a *DamageError.
+// *LostError (of a log that was repaired, also for what is trimmed and not carried), or a *DamageError.
 func (r *Reader) Batch(offset, end record.Offset) (record.Batch, int64, error) {
 	if offset >= end || offset < 0 {
 		return nil, 0, r.log.outOfRange(offset)
@@ -126,6 +126,9 @@ func (r *Reader) carried(offset record.Offset) (record.Batch, int64, error) {
 	r.log.mu.Lock()
 	index := r.log.mu.carried.find(offset)
 	r.log.mu.Unlock()
+	if index == 0 && r.log.repaired {
+		return nil, 0, &LostError{First: offset, Next: offset + 1}
+	}
 	if index == 0 {
 		return nil, 0, r.log.outOfRange(offset)
 	}
@@ -136,6 +139,9 @@ func (r *Reader) carried(offset record.Offset) (record.Batch, int64, error) {
 		}
 		if err != nil {
 			return nil, 0, err
+		}
+		if len(entries) == 0 {
+			return nil, 0, &LostError{First: offset, Next: offset + 1}
 		}
 		r.carryIndex, r.carry = index, entries[0].Payload
 	}

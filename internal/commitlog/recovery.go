@@ -44,6 +44,7 @@ func (l *Log) recover() error {
 	if err != nil {
 		return err
 	}
+	l.repaired = ident.repaired
 	r := &recovery{l: l}
 	if err := r.readSegments(ident.first); err != nil {
 		return err

@@ -1,37 +1,33 @@
 package commitlog
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
+	"math"
 	"path"
-	"slices"
-	"time"
 
 	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/vfs"
 )
 
-// asideName is the folder of a data directory to which Repair moves what it cuts off. Nothing in it is ever read or removed.
+// asideName is the folder of a log's directory in which Repair keeps damaged files as they were. Nothing in it is ever read or
+// removed, except with the log.
 const asideName = "damaged"
 
-// Repaired is what Repair did.
-type Repaired struct {
-	Last        record.Index  // the log ends with this entry now
-	Next        record.Offset // and its next message will get this offset
-	LostEntries uint64        // known to have been durable behind Last
-	Aside       string        // the directory that holds what was cut off
-	Moved       []string      // names of the files in it
-}
-
-// Repair makes a damaged log usable again, at the price of everything behind the first damage: the log is cut there. Nothing is
-// deleted: the files are moved, or copied before they are cut, to DIR/damaged/. It returns nil if there is no damage. It holds
-// the lock of the data directory, so no node may be running. When it returns, the new state is durable.
+// Repair makes a damaged log usable again and keeps everything in it that is intact: a place that is not becomes a frame that
+// says which entries and messages are lost, and the files as they were are kept in the folder damaged of dir. Readers get a
+// *LostError for messages that are lost, and Replay leaves lost entries out: the changes of state in them are lost, too. With
+// dryRun it only reports, and changes nothing. When it returns without an error, the new state is durable; after a crash in
+// between it can be run again.
 //
-// It refuses what it cannot repair: a log whose older entries are gone already, when no intact checkpoint lies before the cut;
-// and to cut the catalog, because a node deletes the logs of topics that its catalog does not know.
-func Repair(fsys vfs.FS, dir string) (*Repaired, error) {
-	root := path.Dir(path.Dir(path.Clean(dir)))
+// It holds the lock of the data directory, so no node may be running. It refuses to lose entries of the catalog, because a node
+// deletes the logs of topics that its catalog does not know; and a log whose older entries are gone already when no intact
+// checkpoint holds their effect. The report comes with a refusal, too.
+func Repair(fsys vfs.FS, dir string, dryRun bool) (*Report, error) {
+	dir = path.Clean(dir)
+	root := path.Dir(path.Dir(dir))
 	lock, err := fsys.Lock(path.Join(root, lockName))
 	if errors.Is(err, vfs.ErrLocked) {
 		return nil, fmt.Errorf("data directory %s is in use; stop the node first: %w", root, err)
@@ -40,165 +36,339 @@ func Repair(fsys vfs.FS, dir string) (*Repaired, error) {
 		return nil, fmt.Errorf("lock data directory %s: %w", root, err)
 	}
 	defer lock.Close()
-	in, err := Inspect(fsys, dir, nil)
-	if err != nil || len(in.Damage) == 0 {
-		return nil, err
+	look := &repair{fs: fsys, dir: dir, dryRun: true, report: &Report{Dir: dir}}
+	if err := look.run(); err != nil {
+		return look.report, fmt.Errorf("repair %s: %w", dir, err)
 	}
-	r := &repair{fs: fsys, in: in}
-	if err := r.plan(); err != nil {
-		return nil, err
+	if err := look.refusal(); err != nil || dryRun || !look.report.Damaged() {
+		return look.report, err
 	}
-	r.result.Aside = path.Join(root, asideName, fmt.Sprintf("%v-%s", in.ID, time.Now().UTC().Format("20060102T150405.000000000")))
-	if err := r.run(root); err != nil {
-		return nil, fmt.Errorf("repair %s: %w", dir, err)
+	r := &repair{fs: fsys, dir: dir, report: &Report{Dir: dir}}
+	if err := r.run(); err != nil {
+		return r.report, fmt.Errorf("repair %s: %w", dir, err)
 	}
-	return &r.result, nil
+	return r.report, nil
 }
 
-// repair is one Repair under way.
+// repair walks through a log's files once, oldest first.
 type repair struct {
-	fs     vfs.FS
-	in     *Inspection
-	move   []string           // files that go as a whole
-	cut    *SegmentInspection // the segment that keeps its intact part; nil if none is cut
-	result Repaired
+	fs      vfs.FS
+	dir     string
+	dryRun  bool
+	report  *Report
+	id      LogID
+	first   record.Index // the log's oldest entry
+	covered record.Index // the newest intact checkpoint is of this entry
+	told    record.Index // durable, as far as anything told until now
+	last    *survey      // of the segment before
 }
 
-// plan decides what is kept, without changing anything.
-func (r *repair) plan() error {
-	first, err := loadIdentity(r.fs, r.in.Dir, r.in.ID)
-	if err != nil {
-		return fmt.Errorf("%w; without its identity the log cannot be repaired: restore it from a backup", err)
-	}
-	end := logEnd{index: first.first - 1}
-	kept := 0
-	for i := range r.in.Segments {
-		s := &r.in.Segments[i]
-		if s.Base != end.index+1 {
-			break
-		}
-		kept++
-		end.index, end.next = s.Last, s.Next
-		if s.Broken != "" {
-			r.cut = s
-			break
-		}
-	}
-	r.result.Last, r.result.Next = end.index, end.next
-	r.result.LostEntries = uint64(max(r.in.Durable, end.index) - end.index)
-	if r.in.ID.Topic == 0 && r.result.LostEntries > 0 {
-		return fmt.Errorf("%s is the catalog: cutting it would delete topics; restore it from a backup, with the node stopped", r.in.Dir)
-	}
-	return r.planMoves(first.first, kept)
-}
-
-// planMoves lists the files behind the cut, with everything that is derived from them.
-func (r *repair) planMoves(first record.Index, kept int) error {
-	names, err := r.fs.ReadDir(r.in.Dir)
+func (r *repair) run() error {
+	segments, err := segmentFiles(r.fs, r.dir)
 	if err != nil {
 		return err
 	}
-	last := r.result.Last
-	checkpoint := false
-	for _, name := range names {
-		full := path.Join(r.in.Dir, name)
-		if at, ok := parseNumbered(name, stateSuffix); ok {
-			if !slices.Contains(r.in.Checkpoints, record.Index(at)) || record.Index(at) > last {
-				r.move = append(r.move, full)
-			} else {
-				checkpoint = true
-			}
-		} else if base, ok := parseNumbered(name, segmentSuffix); ok {
-			if record.Index(base) >= first && !slices.ContainsFunc(r.in.Segments[:kept], func(s SegmentInspection) bool { return s.Path == full }) {
-				r.move = append(r.move, full)
-			}
-		} else if _, ok := parseNumbered(name, freshSuffix); ok {
-			if !slices.ContainsFunc(r.in.Segments[:kept], func(s SegmentInspection) bool { return s.Path == full }) {
-				r.move = append(r.move, full)
-			}
-		} else if base, ok := parseNumbered(name, indexSuffix); ok {
-			if record.Index(base) > last || r.cut != nil && record.Index(base) == r.cut.Base {
-				r.move = append(r.move, full)
-			}
+	if err := r.identity(segments); err != nil {
+		return err
+	}
+	states, err := r.states()
+	if err != nil {
+		return err
+	}
+	for i, s := range segments {
+		if s.base < r.first {
+			continue // trimmed; the next start removes it
+		}
+		next, err := r.headerAfter(segments[i+1:])
+		if err != nil {
+			return err
+		}
+		if next != nil && next.base == s.base {
+			continue // without entries and replaced; the next start finishes that
+		}
+		if err := r.segment(s, next); err != nil {
+			return err
 		}
 	}
-	if first > 1 && !checkpoint {
-		return fmt.Errorf("%s cannot be repaired: its entries before %d are gone, and no intact checkpoint lies before the damage; "+
-			"restore it from a backup", r.in.Dir, first)
+	if r.last != nil {
+		r.report.Last, r.report.Next = r.last.end.index, r.last.end.next
+	}
+	if err := r.statesBeyond(states); err != nil || r.dryRun {
+		return err
+	}
+	return r.fs.SyncDir(r.dir)
+}
+
+// refusal returns why the log cannot be repaired, or nil.
+func (r *repair) refusal() error {
+	if r.last == nil && r.first > 1 {
+		return fmt.Errorf("%s cannot be repaired: all of its segments are missing; restore it from a backup", r.dir)
+	}
+	if r.first > r.covered+1 {
+		return fmt.Errorf("%s cannot be repaired: its entries before %d are gone, and no intact checkpoint holds their effect; "+
+			"restore it from a backup", r.dir, r.first)
+	}
+	if r.id.Topic != 0 {
+		return nil
+	}
+	for i := range r.report.Problems {
+		if p := &r.report.Problems[i]; p.Loses() {
+			return fmt.Errorf("%s is the catalog, and its entries %d to %d are lost: a node deletes the logs of topics that its "+
+				"catalog does not know; restore it from a backup, with the node stopped", r.dir, p.FirstIndex, p.LastIndex)
+		}
 	}
 	return nil
 }
 
-// run carries the plan out: first everything is safe aside, durably, then the log is cut.
-func (r *repair) run(root string) error {
-	if err := r.fs.MkdirAll(r.result.Aside); err != nil {
+// identity checks the identity file, and notes in it that the log was repaired before anything else is changed.
+func (r *repair) identity(segments []*segment) error {
+	var ok bool
+	if r.id, ok = parseLogID(path.Base(r.dir)); !ok {
+		return fmt.Errorf("%s is not the name of a log's directory", path.Base(r.dir))
+	}
+	v, err := loadIdentity(r.fs, r.dir, r.id)
+	var damage *DamageError
+	if err != nil && !errors.As(err, &damage) && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if r.cut != nil {
-		if err := r.copyAside(r.cut.Path); err != nil {
-			return err
+	r.first = v.first
+	if err != nil {
+		r.first = 1
+		if len(segments) > 0 {
+			r.first = segments[0].base
+		}
+		name := path.Join(r.dir, identityName)
+		r.report.Problems = append(r.report.Problems, Problem{Path: name, Reason: reasonOf(err), Action: "written anew"})
+		if !r.dryRun {
+			if err := r.aside(name); err != nil {
+				return err
+			}
 		}
 	}
-	for _, d := range []string{r.result.Aside, path.Join(root, asideName), root} {
-		if err := r.fs.SyncDir(d); err != nil {
-			return err
-		}
+	if r.dryRun || err == nil && v.repaired {
+		return nil
 	}
-	// From the end backwards, so that a crash in between leaves a log that ends earlier, not one with a hole.
-	for _, name := range slices.Backward(r.move) {
-		if err := r.fs.Rename(name, path.Join(r.result.Aside, path.Base(name))); err != nil {
-			return err
-		}
-		r.result.Moved = append(r.result.Moved, path.Base(name))
-	}
-	if r.cut != nil {
-		if err := r.truncate(r.cut); err != nil {
-			return err
-		}
-	}
-	return errors.Join(r.fs.SyncDir(r.result.Aside), r.fs.SyncDir(r.in.Dir))
+	return identity{id: r.id, first: r.first, repaired: true}.save(r.fs, r.dir)
 }
 
-// copyAside copies a file that stays, cut.
-func (r *repair) copyAside(name string) error {
-	from, err := r.fs.Open(name)
-	if err != nil {
-		return err
+// reasonOf returns what is wrong with a file, without its name.
+func reasonOf(err error) string {
+	var damage *DamageError
+	switch {
+	case errors.As(err, &damage):
+		return damage.Reason
+	case errors.Is(err, fs.ErrNotExist):
+		return "it is missing"
 	}
-	defer from.Close()
-	size, err := from.Size()
-	if err != nil {
-		return err
-	}
-	to, err := r.fs.Create(path.Join(r.result.Aside, path.Base(name)))
-	if err != nil {
-		return err
-	}
-	defer to.Close()
-	buf := make([]byte, scanAheadBytes)
-	for pos := int64(0); pos < size; {
-		n, err := from.ReadAt(buf[:min(int64(len(buf)), size-pos)], pos)
-		if err != nil && err != io.EOF || n == 0 {
-			return fmt.Errorf("copy %s at byte %d: %w", name, pos, err)
-		}
-		if _, err := to.WriteAt(buf[:n], pos); err != nil {
-			return err
-		}
-		pos += int64(n)
-	}
-	r.result.Moved = append(r.result.Moved, path.Base(name)+" (copy; its intact part stays)")
-	return to.Sync()
+	return err.Error()
 }
 
-// truncate ends a segment after its last intact frame.
-func (r *repair) truncate(s *SegmentInspection) error {
-	f, err := r.fs.OpenWrite(s.Path)
+// headerAfter returns the header of the following segment; nil if there is none, or if it is damaged, too.
+func (r *repair) headerAfter(rest []*segment) (*segmentHeader, error) {
+	if len(rest) == 0 {
+		return nil, nil
+	}
+	h, damage, err := headerOf(r.fs, rest[0], nil)
+	if damage != nil || err != nil {
+		return nil, err
+	}
+	return &h, nil
+}
+
+// segment surveys s, fills a hole before it, and replaces it if it is not intact. next is the header behind it, if known.
+func (r *repair) segment(s *segment, next *segmentHeader) error {
+	h, damage, err := headerOf(r.fs, s, r.last)
+	if err != nil {
+		return err
+	}
+	if damage != nil && s.fresh.Load() {
+		return nil // never synced; the next start removes it
+	}
+	seg := newSegment(r.dir, h)
+	seg.fresh.Store(s.fresh.Load())
+	f, err := seg.open(r.fs)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if err := f.Truncate(max(s.IntactBytes, segmentHeaderSize)); err != nil {
+	v, err := surveySegment(f, seg)
+	if err != nil {
 		return err
 	}
-	return f.Sync()
+	if err := r.hole(v); err != nil {
+		return err
+	}
+	if err := r.predecessor(seg, damage); err != nil {
+		return err
+	}
+	if r.report.First == 0 {
+		r.report.First, r.report.Start = seg.base, h.before.next
+	}
+	r.told = max(r.told, v.told)
+	r.report.Segments++
+	r.report.Frames += v.frames
+	r.report.Bytes += v.size
+	changed := r.judge(v, damage, next)
+	r.last = v
+	if !changed || r.dryRun {
+		return nil
+	}
+	return r.rewrite(f, v)
+}
+
+// judge turns what is wrong with a segment into problems, and reports whether it has to be rewritten.
+func (r *repair) judge(v *survey, damage error, next *segmentHeader) (rewrite bool) {
+	if damage != nil {
+		r.report.Problems = append(r.report.Problems, Problem{Path: v.seg.path(), Bytes: segmentHeaderSize, Reason: damage.Error(),
+			Action: "header written anew from the files beside it"})
+		rewrite = true
+	}
+	for i := range v.gaps {
+		g := &v.gaps[i]
+		p := Problem{Path: v.seg.path(), Pos: g.from, Bytes: g.to - g.from, Reason: g.reason,
+			FirstIndex: g.before.index + 1, LastIndex: g.after.index, First: g.before.next, Next: g.after.next}
+		if g.tail && next == nil && damage == nil && max(r.told, v.told) <= v.end.index {
+			g.torn = true
+			p.Torn = true
+			p.LastIndex, p.Next = g.before.index, g.before.next
+			p.Action = "left to the next start, which cuts it: it was never known to be durable"
+		} else {
+			p.Action = "replaced by a frame that says what is lost"
+			rewrite = true
+			if g.tail {
+				v.endAt(g, next, max(v.told, r.told))
+				p.LastIndex, p.Next = g.after.index, g.after.next
+			}
+		}
+		r.report.Problems = append(r.report.Problems, p)
+	}
+	return rewrite
+}
+
+// endAt decides what a gap at the end of a file has lost: all up to the next segment, else as much as may have been there, so that
+// no index and no offset is used twice.
+func (v *survey) endAt(g *gap, next *segmentHeader, told record.Index) {
+	if next != nil && next.before.index >= g.before.index {
+		g.after = next.before
+	} else {
+		bytes := max(0, g.to-g.from)
+		g.after = g.before
+		g.after.index = max(told, g.before.index+record.Index(bytes/frameHeaderSize))
+		g.after.next += record.Offset(bytes)
+	}
+	v.end = g.after
+}
+
+// hole fills the place of segments that are missing before v, or of entries missing at the end of the one before.
+func (r *repair) hole(v *survey) error {
+	end := logEnd{index: r.first - 1}
+	p := Problem{Path: numberedName(r.dir, uint64(r.first), segmentSuffix), Reason: "it is missing"}
+	var previous uint32
+	switch {
+	case r.last != nil:
+		end = r.last.end
+		previous = uint32(end.index + 1 - r.last.seg.base)
+		p = Problem{Path: r.last.seg.path(), Pos: r.last.last, Reason: "no entries between it and " + path.Base(v.seg.path())}
+	case r.first > 1: // how many messages it held is not known; those before were trimmed
+		end = v.seg.before
+		end.index = r.first - 1
+	}
+	if end.index == v.seg.before.index {
+		return nil
+	}
+	if end.index > v.seg.before.index {
+		return fmt.Errorf("%s begins with entry %d, but there are entries up to %d before it: "+
+			"remove one of the two", v.seg.path(), v.seg.base, end.index)
+	}
+	p.Action = "a segment is added that says what is lost"
+	p.FirstIndex, p.LastIndex, p.First, p.Next = end.index+1, v.seg.before.index, end.next, v.seg.before.next
+	r.report.Problems = append(r.report.Problems, p)
+	h := segmentHeader{id: v.seg.id, base: end.index + 1, before: end, previous: previous}
+	rand.Read(h.salt[:])
+	g := gap{from: segmentHeaderSize, to: segmentHeaderSize + frameHeaderSize, before: end, after: v.seg.before}
+	filler := &survey{seg: newSegment(r.dir, h), gaps: []gap{g}, end: v.seg.before}
+	if r.report.First == 0 {
+		r.report.First, r.report.Start = h.base, end.next
+	}
+	r.last = filler
+	// The segment behind must name its new predecessor.
+	v.seg.previous = uint32(v.seg.base - h.base)
+	if r.dryRun {
+		return nil
+	}
+	if err := r.write(filler.seg, [][]byte{h.encode(), lostFrame(filler.seg, &g)}); err != nil {
+		return err
+	}
+	return r.reheader(v.seg)
+}
+
+// predecessor makes a segment name the one before it, which it does not if a repair was cut short.
+func (r *repair) predecessor(s *segment, damage error) error {
+	if r.last == nil || s.base-record.Index(s.previous) == r.last.seg.base {
+		return nil
+	}
+	s.previous = uint32(s.base - r.last.seg.base)
+	if damage != nil {
+		return nil // the header is written anew in any case
+	}
+	r.report.Problems = append(r.report.Problems, Problem{Path: s.path(), Pos: 56, Bytes: 4,
+		Reason: "it does not name the segment before it", Action: "corrected"})
+	if r.dryRun {
+		return nil
+	}
+	return r.reheader(s)
+}
+
+// states reports checkpoints that are damaged and moves them aside. It returns the intact ones, oldest first.
+func (r *repair) states() (intact []record.Index, err error) {
+	files, err := stateFiles(r.fs, r.dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, at := range files {
+		name := numberedName(r.dir, uint64(at), stateSuffix)
+		b, err := readFile(r.fs, name, math.MaxInt64-1)
+		if err != nil {
+			return nil, err
+		}
+		c, err := parseCheckpoint(b)
+		if err == nil && (c.id != r.id || c.at != at) {
+			err = fmt.Errorf("it belongs to log %v at entry %d", c.id, c.at)
+		}
+		if err == nil {
+			intact = append(intact, at)
+			r.told = max(r.told, at) // saved only when the log is durable up to there
+			continue
+		}
+		if err := r.dropState(name, Problem{Reason: err.Error()}); err != nil {
+			return nil, err
+		}
+	}
+	return intact, nil
+}
+
+// statesBeyond moves intact checkpoints of entries that the log does not have aside, and notes up to where the others hold.
+func (r *repair) statesBeyond(intact []record.Index) error {
+	for _, at := range intact {
+		if at <= r.report.Last {
+			r.covered = at
+			continue
+		}
+		p := Problem{Reason: fmt.Sprintf("the log ends before it, with entry %d", r.report.Last),
+			FirstIndex: r.report.Last + 1, LastIndex: at, First: r.report.Next, Next: r.report.Next}
+		if err := r.dropState(numberedName(r.dir, uint64(at), stateSuffix), p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropState moves a checkpoint aside and reports why.
+func (r *repair) dropState(name string, p Problem) error {
+	p.Path, p.Action = name, "moved aside"
+	r.report.Problems = append(r.report.Problems, p)
+	if r.dryRun {
+		return nil
+	}
+	return r.aside(name)
 }

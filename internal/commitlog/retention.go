@@ -74,7 +74,7 @@ func (l *Log) Trim(below record.Offset) error {
 	}
 	// The beginning is recorded before any file goes, so that files may go in any order.
 	first := segments[n].base
-	if err := (identity{id: l.id, first: first}).save(l.store.fs, l.dir); err != nil {
+	if err := (identity{id: l.id, first: first, repaired: l.repaired}).save(l.store.fs, l.dir); err != nil {
 		return fmt.Errorf("log %v: record the beginning: %w", l.id, err)
 	}
 	l.mu.Lock()

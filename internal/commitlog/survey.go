@@ -156,12 +156,18 @@ func headerOf(fsys vfs.FS, s *segment, before *survey) (h segmentHeader, damage 
 		damage = fmt.Errorf("its base index is %d", h.base)
 	}
 	id, _ := parseLogID(path.Base(s.dir))
-	h = segmentHeader{id: id, base: s.base, before: logEnd{index: s.base - 1}}
+	h = segmentHeader{id: id, base: s.base, salt: findSalt(fsys, f, s, b)}
 	if before != nil {
-		h.before = before.end
-		h.previous = uint32(s.base - before.seg.base)
+		h.before, h.previous = before.end, uint32(s.base-before.seg.base)
 	}
-	h.salt = findSalt(fsys, f, s, b)
+	if before == nil || before.end.index+1 != s.base {
+		h.before.index = s.base - 1
+		if first, err := readAt(f, segmentHeaderSize, frameHeaderSize); err == nil {
+			if fh, err := parseFrameHeader(first, saltSeed(h.salt)); err == nil && fh.kind != kindLost && fh.index == s.base {
+				h.before.next, h.before.term, h.before.time = fh.base, fh.term, fh.time
+			}
+		}
+	}
 	return h, damage, nil
 }
 
