@@ -95,7 +95,8 @@ func (l *memLog) trimLocked() {
 		drop++
 	}
 	if drop > 0 {
-		l.mu.batches = slices.Delete(l.mu.batches, 0, drop)
+		clear(l.mu.batches[:drop]) // appending moves the rest, now and then
+		l.mu.batches = l.mu.batches[drop:]
 		l.mu.start = l.mu.batches[0].batch.BaseOffset()
 	}
 }

@@ -123,6 +123,7 @@ func (p *partition) dropOverflowLocked() {
 		start, _ = p.log.Bounds()
 		if d.frozen() {
 			d.position = max(d.position, start)
+			d.backlog = duesFrom(d.backlog, d.position)
 		}
 	}
 	bound := d.ephemeralEnd() - record.Offset(p.broker.options.EphemeralMessages)

@@ -1,0 +1,50 @@
+package broker
+
+import (
+	"testing"
+	"time"
+
+	"github.com/weirmq/weir/internal/record"
+)
+
+// memTopic returns an ephemeral topic that keeps so many messages.
+func memTopic(tb testing.TB, keep int) *Topic {
+	tb.Helper()
+	b := &Broker{options: Options{EphemeralMessages: keep}, started: time.Now(), budget: newBudget(1 << 20)}
+	b.options.setDefaults()
+	t := newTopic(b, "e#ephemeral", 1)
+	t.partition.log = newMemLog(t.partition, keep)
+	if err := t.partition.log.Start(0); err != nil {
+		tb.Fatal(err)
+	}
+	return t
+}
+
+// publishOne submits a message of its own batch; due is in Unix ms, 0 for at once.
+func publishOne(t *Topic, due int64) {
+	var b record.Builder
+	b.Append([]byte("body"), due)
+	flags := b.Flags()
+	t.Publish(&Proposal{Flags: flags, Payload: b.Finish(0), Messages: 1})
+}
+
+func TestEphemeralTopicForgetsTheDueTimesOfWhatItDropped(t *testing.T) {
+	topic := memTopic(t, 10)
+	for range 1000 {
+		publishOne(topic, time.Now().Add(time.Hour).UnixMilli())
+	}
+	if got := len(topic.partition.mu.dispatch.backlog); got != 10 {
+		t.Errorf("%d due times are kept for 10 messages", got)
+	}
+}
+
+func BenchmarkPublishToAFullEphemeralTopic(b *testing.B) {
+	topic := memTopic(b, 10_000)
+	for range 10_000 {
+		publishOne(topic, 0)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		publishOne(topic, 0)
+	}
+}
