@@ -10,31 +10,68 @@ import (
 	"github.com/weirmq/weir/internal/testkit/hostile"
 )
 
-// damagedLogs are logs whose messages cannot be read.
-type damagedLogs struct{ *hostile.Logs }
+// damagedLogs are logs of which some messages cannot be read.
+type damagedLogs struct {
+	*hostile.Logs
+	damage map[record.Offset]error
+}
 
-type damagedLog struct{ broker.Log }
+type damagedLog struct {
+	broker.Log
+	damage map[record.Offset]error
+}
 
-type damagedReader struct{ broker.Reader }
+type damagedReader struct {
+	broker.Reader
+	damage map[record.Offset]error
+}
 
 var errDamage = errors.New("segment 0, position 64: checksum")
 
 func (l damagedLogs) Open(id broker.LogID, m broker.Machine) (broker.Log, error) {
 	log, err := l.Logs.Open(id, m)
-	return damagedLog{log}, err
+	return damagedLog{log, l.damage}, err
 }
 
-func (l damagedLog) NewReader() broker.Reader { return damagedReader{l.Log.NewReader()} }
+func (l damagedLog) NewReader() broker.Reader { return damagedReader{l.Log.NewReader(), l.damage} }
 
-func (damagedReader) Batch(record.Offset) (record.Batch, int64, error) { return nil, 0, errDamage }
+func (r damagedReader) Batch(offset record.Offset) (record.Batch, int64, error) {
+	if err := r.damage[offset]; err != nil {
+		return nil, 0, err
+	}
+	return r.Reader.Batch(offset)
+}
 
-func TestPartitionThatCannotBeReadTakesNothingMore(t *testing.T) {
-	b, err := broker.Open(damagedLogs{hostile.New(hostile.Benign())}, broker.Options{})
+// damagedNode opens a broker over damaged logs.
+func damagedNode(t *testing.T, damage map[record.Offset]error) *node {
+	b, err := broker.Open(damagedLogs{hostile.New(hostile.Benign()), damage}, broker.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := &node{t: t, Broker: b}
-	defer n.stop()
+	t.Cleanup(n.stop)
+	return n
+}
+
+func TestMessageThatARepairGaveUpIsSkipped(t *testing.T) {
+	n := damagedNode(t, map[record.Offset]error{1: broker.ErrLost, 2: broker.ErrLost})
+	c := n.subscribe("t", "c", 10, plain)
+	for _, body := range numbered("", 4) {
+		n.publish("t", body)
+	}
+	c.expect("0", "3")
+	c.expectNothing()
+	if s := n.Stats("t", "c", false)[0].Channels[0]; s.Depth != 0 || s.InFlight != 0 {
+		t.Errorf("%d messages wait, %d are in flight", s.Depth, s.InFlight)
+	}
+	if err := n.Healthy(); err != nil {
+		t.Errorf("healthy: %v", err)
+	}
+	c.sub.Close()
+}
+
+func TestPartitionThatCannotBeReadTakesNothingMore(t *testing.T) {
+	n := damagedNode(t, map[record.Offset]error{0: errDamage})
 	c := n.subscribe("t", "c", 1, plain)
 	n.publish("t", "m")
 	if _, err := c.sub.Pull(1, 1<<20, c); !errors.Is(err, errDamage) {

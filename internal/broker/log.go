@@ -20,6 +20,8 @@ var (
 	ErrClosed = errors.New("closed")
 	// ErrOffsetOutOfRange means that an offset is below the start of the log and not carried, or not yet committed.
 	ErrOffsetOutOfRange = errors.New("offset out of range")
+	// ErrLost means that a message was damaged and an operator's repair of the log has given it up.
+	ErrLost = errors.New("message is lost")
 )
 
 // A Proposal is one entry on its way into a log.
@@ -101,8 +103,8 @@ type Segment struct {
 // Release gives the buffer back while the reader idles.
 type Reader interface {
 	// Batch returns the batch that holds offset, and its append time in Unix ns. Carried messages come in a batch with
-	// gaps. The batch is valid until the next call of Batch or Release. Errors: ErrOffsetOutOfRange, ErrClosed, or
-	// damage.
+	// gaps. The batch is valid until the next call of Batch or Release. Errors: ErrOffsetOutOfRange, ErrLost,
+	// ErrClosed, or damage.
 	Batch(offset record.Offset) (record.Batch, int64, error)
 	// Release drops the reader's buffer. The reader can be used again.
 	Release()

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/weirmq/weir/internal/queue"
 	"github.com/weirmq/weir/internal/record"
@@ -192,19 +193,25 @@ func (p *puller) release() {
 	p.reader.Release()
 }
 
-// skipGone skips a message that the log no longer holds because nobody is to have it from this session: it was emptied, or has
-// timed out and was finished elsewhere, while this Pull was under way, or it is ephemeral and was dropped. It reports false if
-// err means anything else.
+// skipGone skips a message that cannot be delivered and need not: it was emptied, or has timed out and was finished elsewhere, while
+// this Pull was under way; or it is ephemeral and was dropped; or a repair has given it up. It reports false if err means anything
+// else.
 func (s *Subscription) skipGone(err error) bool {
-	if !errors.Is(err, ErrOffsetOutOfRange) {
+	lost := errors.Is(err, ErrLost)
+	if !lost && !errors.Is(err, ErrOffsetOutOfRange) {
 		return false
 	}
 	c, run := s.channel, &s.pull.runs[0]
 	c.mu.Lock()
 	held := s.holdsLocked(run.First)
 	c.mu.Unlock()
-	if held && !c.ephemeral && !c.partition.topic.ephemeral {
+	if held && !lost && !c.ephemeral && !c.partition.topic.ephemeral {
 		return false
+	}
+	if lost {
+		c.partition.broker.options.Logger.Error("a message is skipped: it was damaged, and a repair has given it up",
+			slog.String("topic", c.partition.topic.name), slog.String("channel", c.name),
+			slog.Int64("offset", int64(run.First)), slog.Any("error", err))
 	}
 	if held {
 		id := makeMessageID(c.partition.topic.id, c.partition.number, run.First)

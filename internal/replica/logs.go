@@ -151,6 +151,8 @@ func translate(err error) error {
 		return fmt.Errorf("%w: %w", broker.ErrFull, err)
 	case errors.Is(err, commitlog.ErrOffsetOutOfRange):
 		return fmt.Errorf("%w: %w", broker.ErrOffsetOutOfRange, err)
+	case errors.Is(err, commitlog.ErrLost):
+		return fmt.Errorf("%w: %w", broker.ErrLost, err)
 	case errors.Is(err, commitlog.ErrClosed):
 		return fmt.Errorf("%w: %w", broker.ErrClosed, err)
 	default:
