@@ -115,7 +115,7 @@ func (d *destination) publish(record []byte) {
 	}
 	d.sent = append(d.sent, record)
 	if err := d.conn.publish(d.o.Topic, record); err != nil {
-		d.totals.LastError = err // closedC follows, and lost with it
+		d.note(err) // closedC follows, and lost with it
 	}
 }
 
@@ -163,7 +163,7 @@ func (d *destination) lost() {
 // backOff sets the time of the next try; the pause doubles with each failure in a row.
 func (d *destination) backOff(err error) {
 	if !errors.Is(err, errLost) || d.totals.LastError == nil {
-		d.totals.LastError = err
+		d.note(err)
 	}
 	if time.Now().Before(d.resumeAt) {
 		return
@@ -171,6 +171,13 @@ func (d *destination) backOff(err error) {
 	d.o.Logger.Warn("nsqd did not take a record, trying again", "nsqd", d.totals.Address, "in", d.pause, "error", err)
 	d.resumeAt = time.Now().Add(d.pause)
 	d.pause = min(2*d.pause, longestPause)
+}
+
+// note keeps an error for the totals. A refusal stays: the trouble with the connection that follows it says less.
+func (d *destination) note(err error) {
+	if d.totals.Refused == 0 {
+		d.totals.LastError = err
+	}
 }
 
 // disconnect closes the connection if there is one, and waits for its end.
