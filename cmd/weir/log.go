@@ -83,7 +83,12 @@ func runLogInspect(p process) error {
 	for _, dir := range dirs {
 		var show func(string, int64, *record.Entry) error
 		if entries {
-			show = func(_ string, pos int64, e *record.Entry) error {
+			file := ""
+			show = func(path string, pos int64, e *record.Entry) error {
+				if path != file {
+					file = path
+					fmt.Fprintf(p.out, "entries in %s:\n", file)
+				}
 				fmt.Fprintf(p.out, "  entry %d at byte %d: %s, offset %d, %d bytes, %s\n", e.Index, pos, kindText(e), e.Base,
 					len(e.Payload), timeText(e.Time))
 				return nil

@@ -82,7 +82,8 @@ func damage(t *testing.T, file, text string) {
 func TestInspectAndVerifyAnIntactDirectory(t *testing.T) {
 	data, log := dataWithMessages(t)
 	code, out, stderr := run(context.Background(), "weir", "", "log", "inspect", "--entries", data)
-	for _, part := range []string{log, "20 batches", "offsets 0 to 20", "checkpoint as of entry", "batch of 1 messages, offset 19"} {
+	for _, part := range []string{log, "20 batches", "offsets 0 to 20", "checkpoint as of entry", "batch of 1 messages, offset 19",
+		"entries in " + log + "/00000000000000000001.log:\n  entry 1 at byte 64"} {
 		if code != 0 || !strings.Contains(out, part) {
 			t.Errorf("inspect: code %d, lacks %q:\n%s%s", code, part, out, stderr)
 		}
