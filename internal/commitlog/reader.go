@@ -64,9 +64,17 @@ func (r *Reader) Batch(offset, end record.Offset) (record.Batch, int64, error) {
 			r.Release()
 		}
 		if s == nil || !s.gone.Load() {
-			return nil, 0, err
+			return nil, 0, r.log.readError(err)
 		}
 	}
+}
+
+// readError is ErrClosed if the log was closed meanwhile, for then its files may be gone; else err.
+func (l *Log) readError(err error) error {
+	if closed := l.Err(); errors.Is(closed, ErrClosed) {
+		return closed
+	}
+	return err
 }
 
 // Release gives back the reader's buffer and file. The reader can be used again.
@@ -138,7 +146,7 @@ func (r *Reader) carried(offset record.Offset) (record.Batch, int64, error) {
 			return nil, 0, r.log.outOfRange(offset)
 		}
 		if err != nil {
-			return nil, 0, err
+			return nil, 0, r.log.readError(err)
 		}
 		if len(entries) == 0 {
 			return nil, 0, &LostError{First: offset, Next: offset + 1}
