@@ -340,4 +340,5 @@ func newTopicID() uint64 {
 	}
 }
 
-func isClosed(err error) bool { return errors.Is(err, ErrClosed) || errors.Is(err, ErrFailed) }
+// isFinal reports that a log takes nothing more in this life of the node.
+func isFinal(err error) bool { return errors.Is(err, ErrClosed) || errors.Is(err, ErrFailed) }

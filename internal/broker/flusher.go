@@ -127,15 +127,15 @@ func (p *partition) flush() {
 	p.log.Propose(&Proposal{Kind: record.KindControl, Payload: payload, Owner: under})
 }
 
-// Proposed implements Owner. Progress that could not be recorded is taken back, except where the log is gone for good or its
-// fate is unknown: then a later leader delivers again what it missed.
+// Proposed implements Owner. Progress that was not recorded, or may not have been, is taken back; the next flush repeats it, unless
+// the log is gone for good. Another leadership does not take it back: it delivers again what it missed.
 func (u *progress) Proposed(p *Proposal) {
 	part := u.partition
 	if p.Err != nil {
 		for _, d := range u.deltas {
 			d.channel.refuse(d.delta, d.leadership)
 		}
-		if part.failure() == nil && !isClosed(p.Err) {
+		if part.failure() == nil && !isFinal(p.Err) {
 			part.markDirty()
 		}
 	}

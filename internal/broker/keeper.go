@@ -33,12 +33,12 @@ func (p *partition) keep() {
 	}
 	logger := p.broker.options.Logger
 	if p.sinceCheckpoint.Load() >= p.broker.options.CheckpointBytes {
-		if err := p.checkpoint(); err != nil && !isClosed(err) {
+		if err := p.checkpoint(); err != nil && !isFinal(err) {
 			logger.Warn("checkpoint not written; the next start replays more of the log", slog.String("topic", p.topic.name), slog.Any("error", err))
 			return
 		}
 	}
-	if err := p.retain(time.Now()); err != nil && !isClosed(err) {
+	if err := p.retain(time.Now()); err != nil && !isFinal(err) {
 		logger.Warn("finished segments not deleted", slog.String("topic", p.topic.name), slog.Any("error", err))
 	}
 }

@@ -208,7 +208,7 @@ func (s *Subscription) skipGone(err error) bool {
 	if held && !lost && !c.ephemeral && !c.partition.topic.ephemeral {
 		return false
 	}
-	if lost {
+	if lost && held {
 		c.partition.broker.options.Logger.Error("a message is skipped: it was damaged, and a repair has given it up",
 			slog.String("topic", c.partition.topic.name), slog.String("channel", c.name),
 			slog.Int64("offset", int64(run.First)), slog.Any("error", err))
