@@ -34,7 +34,9 @@ type Channel struct {
 		closed     error
 		first      record.Offset // where message_count starts: the dispatch position when this life of the channel began
 		timer      *time.Timer
-		armed      int64 // monotonic ns at which timer fires; 0 = not armed
+		armed      int64     // monotonic ns at which timer fires; 0 = not armed
+		lost       LostError // the run of lost messages that was logged last
+		lostCount  uint64
 	}
 }
 

@@ -54,15 +54,16 @@ func damagedNode(t *testing.T, damage map[record.Offset]error) *node {
 }
 
 func TestMessageThatARepairGaveUpIsSkipped(t *testing.T) {
-	n := damagedNode(t, map[record.Offset]error{1: broker.ErrLost, 2: broker.ErrLost})
+	lost := broker.LostError{First: 1, Next: 3}
+	n := damagedNode(t, map[record.Offset]error{1: &lost, 2: &lost})
 	c := n.subscribe("t", "c", 10, plain)
 	for _, body := range numbered("", 4) {
 		n.publish("t", body)
 	}
 	c.expect("0", "3")
 	c.expectNothing()
-	if s := n.Stats("t", "c", false)[0].Channels[0]; s.Depth != 0 || s.InFlight != 0 {
-		t.Errorf("%d messages wait, %d are in flight", s.Depth, s.InFlight)
+	if s := n.Stats("t", "c", false)[0].Channels[0]; s.Depth != 0 || s.InFlight != 0 || s.LostCount != 2 {
+		t.Errorf("%d messages wait, %d are in flight, %d are lost", s.Depth, s.InFlight, s.LostCount)
 	}
 	if err := n.Healthy(); err != nil {
 		t.Errorf("healthy: %v", err)

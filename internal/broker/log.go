@@ -2,6 +2,7 @@ package broker
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/weirmq/weir/internal/record"
 )
@@ -20,9 +21,24 @@ var (
 	ErrClosed = errors.New("closed")
 	// ErrOffsetOutOfRange means that an offset is below the start of the log and not carried, or not yet committed.
 	ErrOffsetOutOfRange = errors.New("offset out of range")
-	// ErrLost means that a message was damaged and an operator's repair of the log has given it up.
-	ErrLost = errors.New("message is lost")
+	// ErrLost means that a message was lost to damage and given up by a repair; errors.As finds the LostError.
+	ErrLost = errors.New("message lost to damage and given up by repair")
 )
+
+// LostError says which messages a repair has given up. It is an ErrLost.
+type LostError struct {
+	First, Next record.Offset // at least the messages [First, Next)
+}
+
+// Error names the range.
+func (e *LostError) Error() string {
+	return fmt.Sprintf("%v: offsets %d to %d", ErrLost, e.First, e.Next-1)
+}
+
+// Is reports ErrLost.
+func (e *LostError) Is(target error) bool { return target == ErrLost }
+
+func (e *LostError) contains(o record.Offset) bool { return e.First <= o && o < e.Next }
 
 // A Proposal is one entry on its way into a log.
 type Proposal struct {
@@ -103,8 +119,8 @@ type Segment struct {
 // Release gives the buffer back while the reader idles.
 type Reader interface {
 	// Batch returns the batch that holds offset, and its append time in Unix ns. Carried messages come in a batch with
-	// gaps. The batch is valid until the next call of Batch or Release. Errors: ErrOffsetOutOfRange, ErrLost,
-	// ErrClosed, or damage.
+	// gaps. The batch is valid until the next call of Batch or Release. Errors: ErrOffsetOutOfRange, ErrClosed, a
+	// *LostError with offset in its range, or damage.
 	Batch(offset record.Offset) (record.Batch, int64, error)
 	// Release drops the reader's buffer. The reader can be used again.
 	Release()
@@ -112,8 +128,9 @@ type Reader interface {
 
 // Machine is the state machine behind a log: a partition's channels, or the catalog.
 type Machine interface {
-	// Apply is given each committed entry once, in index order, by one goroutine at a time. It must not block. The
-	// payload is shared: it may be kept, never changed.
+	// Apply is given each committed entry once, in index order, by one goroutine at a time. Of a repaired log those that
+	// are lost are left out: index and base offset jump. It must not block. The payload is shared: it may be kept, never
+	// changed.
 	Apply(e *record.Entry)
 	// Lead is called when this node starts (true) or stops (false) to lead the log, between the Apply calls it concerns:
 	// after Lead(true) everything of earlier terms has been applied.

@@ -142,6 +142,7 @@ func (p *partition) applyControlLocked(e *record.Entry) (deleted *Channel, err e
 		return nil, err
 	}
 	d := &p.mu.dispatch
+	d.next = max(d.next, e.Base) // further only where a batch before it was lost to damage
 	switch c.op {
 	case opProgress:
 		return nil, p.applyProgressLocked(c.progress)

@@ -44,7 +44,7 @@ func (s *Subscription) Pull(max, maxBytes int, sink Sink) (int, error) {
 		}
 		delivered, size, err := s.deliver(&p.runs[0], max-n, maxBytes-bytes, sink)
 		n, bytes = n+delivered, bytes+size
-		if err != nil && !s.skipGone(err) {
+		if err != nil && !s.skipGone(err) && !s.skipLost(err) {
 			return n, s.readFailed(err)
 		}
 		if p.runs[0].Count == 0 {
@@ -193,25 +193,19 @@ func (p *puller) release() {
 	p.reader.Release()
 }
 
-// skipGone skips a message that cannot be delivered and need not: it was emptied, or has timed out and was finished elsewhere, while
-// this Pull was under way; or it is ephemeral and was dropped; or a repair has given it up. It reports false if err means anything
-// else.
+// skipGone skips a message that the log no longer holds because nobody is to have it from this session: it was emptied, or has
+// timed out and was finished elsewhere, while this Pull was under way, or it is ephemeral and was dropped. It reports false if
+// err means anything else.
 func (s *Subscription) skipGone(err error) bool {
-	lost := errors.Is(err, ErrLost)
-	if !lost && !errors.Is(err, ErrOffsetOutOfRange) {
+	if !errors.Is(err, ErrOffsetOutOfRange) {
 		return false
 	}
 	c, run := s.channel, &s.pull.runs[0]
 	c.mu.Lock()
 	held := s.holdsLocked(run.First)
 	c.mu.Unlock()
-	if held && !lost && !c.ephemeral && !c.partition.topic.ephemeral {
+	if held && !c.ephemeral && !c.partition.topic.ephemeral {
 		return false
-	}
-	if lost && held {
-		c.partition.broker.options.Logger.Error("a message is skipped: it was damaged, and a repair has given it up",
-			slog.String("topic", c.partition.topic.name), slog.String("channel", c.name),
-			slog.Int64("offset", int64(run.First)), slog.Any("error", err))
 	}
 	if held {
 		id := makeMessageID(c.partition.topic.id, c.partition.number, run.First)
@@ -219,6 +213,52 @@ func (s *Subscription) skipGone(err error) bool {
 	}
 	run.First++
 	run.Count--
+	return true
+}
+
+// skipLost finishes the messages at the front of the run that a repair has given up, so that the channel's floor moves on over
+// them. They are counted, and each run of them is logged once. It reports false if err means anything else.
+func (s *Subscription) skipLost(err error) bool {
+	var lost *LostError
+	if !errors.As(err, &lost) {
+		return false
+	}
+	c, p, run := s.channel, &s.pull, &s.pull.runs[0]
+	start, _ := c.partition.log.Bounds()
+	dropped := c.ephemeral && run.First < start // an ephemeral channel pins nothing
+	gone := LostError{First: run.First, Next: lost.Next}
+	end := run.First + record.Offset(run.Count)
+	p.batch, p.current = nil, false
+	for gone.Next < end { // what lies in no segment is reported message by message
+		if _, _, err := p.reader.Batch(gone.Next); !errors.As(err, &lost) {
+			break
+		}
+		gone.Next = lost.Next
+	}
+	skipped := min(gone.Next, end)
+	var ids []MessageID
+	c.mu.Lock()
+	for o := run.First; o < skipped; o++ {
+		if s.holdsLocked(o) {
+			ids = append(ids, makeMessageID(c.partition.topic.id, c.partition.number, o))
+		}
+	}
+	first := len(ids) > 0 && !dropped && !c.mu.lost.contains(run.First)
+	if first {
+		c.mu.lost = gone
+	}
+	if !dropped {
+		c.mu.lostCount += uint64(len(ids))
+	}
+	c.mu.Unlock()
+	if first {
+		c.partition.broker.options.Logger.Warn("channel passes over messages that were lost to damage and given up by weir log repair",
+			slog.String("topic", c.partition.topic.name), slog.String("channel", c.name),
+			slog.Int64("first_offset", int64(gone.First)), slog.Int64("last_offset", int64(gone.Next-1)))
+	}
+	s.Finish(ids, func(int, error) {}) // not in flight any more is as good
+	run.Count -= int(skipped - run.First)
+	run.First = skipped
 	return true
 }
 

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/weirmq/weir/internal/record"
@@ -182,14 +183,20 @@ type carrier struct {
 	size     int64
 	limit    int64 // bytes that may be carried in all
 	tooLarge bool
+	lost     LostError // met last: there is nothing to carry, and the log goes on to tell that it is lost
 }
 
 // add collects the message at offset, together with all wanted ones of its batch.
 func (c *carrier) add(offset record.Offset) error {
-	if !c.wanted[offset] || c.tooLarge {
+	if !c.wanted[offset] || c.tooLarge || c.lost.contains(offset) {
 		return nil
 	}
 	batch, time, err := c.reader.Batch(offset)
+	var lost *LostError
+	if errors.As(err, &lost) {
+		c.lost = *lost
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type ChannelStats struct {
 	RequeueCount uint64
 	TimeoutCount uint64
 	DroppedCount uint64 // of an ephemeral channel: dropped beyond the bound
+	LostCount    uint64 // passed over: lost to damage and given up by a repair
 	Full         bool   // so much is unfinished that the channel reads no further
 	Paused       bool
 	ClientCount  int
@@ -96,6 +97,7 @@ func (c *Channel) stats(clients bool) ChannelStats {
 		RequeueCount: n.Requeued,
 		TimeoutCount: n.TimedOut,
 		DroppedCount: n.Dropped,
+		LostCount:    c.mu.lostCount,
 		Full:         n.Stalled,
 		Paused:       c.mu.queue.Paused(),
 		ClientCount:  len(c.mu.subs),

@@ -144,15 +144,16 @@ func (l *Logs) look() {
 
 // translate puts an error of the commitlog into the broker's terms.
 func translate(err error) error {
+	var lost *commitlog.LostError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &lost):
+		return &broker.LostError{First: lost.First, Next: lost.Next}
 	case errors.Is(err, commitlog.ErrFull):
 		return fmt.Errorf("%w: %w", broker.ErrFull, err)
 	case errors.Is(err, commitlog.ErrOffsetOutOfRange):
 		return fmt.Errorf("%w: %w", broker.ErrOffsetOutOfRange, err)
-	case errors.Is(err, commitlog.ErrLost):
-		return fmt.Errorf("%w: %w", broker.ErrLost, err)
 	case errors.Is(err, commitlog.ErrClosed):
 		return fmt.Errorf("%w: %w", broker.ErrClosed, err)
 	default:
