@@ -44,7 +44,7 @@ func (n *conn) responseLine(data []byte) string {
 	for _, line := range lines {
 		n.client.note("%s    %s", n.name, line)
 	}
-	return fmt.Sprintf("end of JSON")
+	return "end of JSON"
 }
 
 // jsonLines gives JSON as one line for each value, in the order of the text: "topics[0].depth = 3". What differs between runs
