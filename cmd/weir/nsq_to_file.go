@@ -33,7 +33,7 @@ func runNSQToFile(ctx context.Context, p process) error {
 	config.LogLevel(set, &level)
 	var prefix string
 	set.String(&prefix, "log-prefix", "TEXT", "accepted for NSQ's scripts, not used")
-	set.Bool(&showVersion, "version", "print the version")
+	set.Version(&showVersion)
 	if err := parse(p, set, "usage: nsq_to_file --topic=TOPIC --nsqd-tcp-address=HOST:PORT --output-dir=DIR"); err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func runToNSQ(ctx context.Context, p process) error {
 	set.Int(&o.Rate, "rate", 0, 1e9, "records a second; 0 is no limit")
 	set.List(&producerOptions, "producer-opt", "NAME,VALUE", "option of go-nsq; may be repeated")
 	set.Duration(&o.GiveUp, "give-up", time.Second, 24*time.Hour, "how long an nsqd may answer nothing before it is given up")
-	set.Bool(&showVersion, "version", "print the version")
+	set.Version(&showVersion)
 	if err := parse(p, set, "usage: to_nsq --topic=TOPIC --nsqd-tcp-address=HOST:PORT < lines"); err != nil {
 		return err
 	}

@@ -106,6 +106,20 @@ func TestNsqdReadsNsqdsFile(t *testing.T) {
 	}
 }
 
+func TestVersionIsAskedForOnTheCommandLineOnly(t *testing.T) {
+	env := environment(map[string]string{"WEIR_VERSION": "1.2.3"})
+	n := new(Node)
+	if err := Nsqd(n).Parse(nil, env); err != nil || n.ShowVersion {
+		t.Errorf("the environment: %v, %v", n.ShowVersion, err)
+	}
+	if err := Nsqd(n).Parse([]string{"-version"}, env); err != nil || !n.ShowVersion {
+		t.Errorf("the flag: %v, %v", n.ShowVersion, err)
+	}
+	if _, err := parseNsqd("--config=" + writeFile(t, "version = true\n")); err == nil {
+		t.Error("the file is taken")
+	}
+}
+
 func TestSettingsOfANodeThatAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		parse func(...string) (*Node, error)

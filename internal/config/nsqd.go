@@ -28,7 +28,7 @@ func Nsqd(n *Node) *Set {
 	s := NewSet("nsqd")
 	s.Group("As in nsqd")
 	s.File()
-	s.Bool(&n.ShowVersion, "version", "print the version")
+	s.Version(&n.ShowVersion)
 	s.String(&o.DataPath, "data-path", "DIR", "data directory (default: the working directory)")
 	s.Func("tcp-address", "HOST:PORT", o.TCPAddress, addressForm, "NSQ's TCP protocol", address(&o.TCPAddress))
 	s.Func("http-address", "HOST:PORT", o.HTTPAddress, addressForm+"; empty closes the door", "NSQ's HTTP API, metrics", optionalAddress(&o.HTTPAddress))

@@ -77,6 +77,9 @@ func (s *Set) Parse(args []string, lookupEnv func(string) (string, bool)) error 
 		return err
 	}
 	for _, st := range s.settings {
+		if st.flagOnly {
+			continue
+		}
 		variable := EnvPrefix + strings.ToUpper(st.key)
 		v, ok := lookupEnv(variable)
 		if !ok || st.source != "" {

@@ -17,6 +17,7 @@ type setting struct {
 	group       string
 	def         string // default, as text; "" says nothing in the help text
 	list        bool   // repeated flags accumulate
+	flagOnly    bool   // neither the environment nor the file is looked at
 	source      string // where the value was given: "--name", "WEIR_NAME", "name in FILE"; "" for a default
 	set         func(string) error
 }
@@ -85,6 +86,15 @@ func (s *Set) Bool(p *bool, name, usage string) {
 		}})
 }
 
+// Version defines --version. It asks for something else than a run, so only the command line can; images often have a
+// variable WEIR_VERSION that holds one.
+func (s *Set) Version(p *bool) {
+	s.Bool(p, "version", "print the version")
+	st := s.byName["version"]
+	st.flagOnly = true
+	delete(s.byKey, st.key)
+}
+
 // Int defines a setting that is a whole number from lowest to highest.
 func (s *Set) Int(p *int, name string, lowest, highest int, usage string) {
 	s.add(&setting{name: name, placeholder: "N", usage: usage, def: strconv.Itoa(*p),
@@ -116,8 +126,8 @@ func (s *Set) Duration(p *time.Duration, name string, lowest, highest time.Durat
 // Size defines a setting that is a number of bytes from lowest to highest: a whole number, or one with a unit (KiB, MiB, GiB,
 // TiB; K, M, G, T mean the same).
 func (s *Set) Size(p *int64, name string, lowest, highest int64, usage string) {
-	s.add(&setting{name: name, placeholder: "SIZE", usage: usage, def: SizeText(*p),
-		accepts: fmt.Sprintf("a size from %s to %s such as 1048576, 512KiB, 64MiB or 2GiB", SizeText(lowest), SizeText(highest)),
+	s.add(&setting{name: name, placeholder: "SIZE", usage: usage, def: sizeText(*p),
+		accepts: fmt.Sprintf("a size from %s to %s such as 1048576, 512KiB, 64MiB or 2GiB", sizeText(lowest), sizeText(highest)),
 		set: func(v string) error {
 			n, err := parseSize(v)
 			if err != nil || n < lowest || n > highest {
@@ -155,8 +165,8 @@ func parseSize(v string) (int64, error) {
 	return n << shift, nil
 }
 
-// SizeText writes a number of bytes with the largest unit that divides it.
-func SizeText(n int64) string {
+// sizeText writes a number of bytes with the largest unit that divides it.
+func sizeText(n int64) string {
 	for i, unit := range []string{"TiB", "GiB", "MiB", "KiB"} {
 		size := int64(1) << (40 - 10*i)
 		if n != 0 && n%size == 0 {

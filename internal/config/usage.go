@@ -49,7 +49,7 @@ func (s *Set) HelpPlaces(w io.Writer) {
 	}
 	first := s.settings[0]
 	if s.byName["config"] == nil {
-		fmt.Fprintf(w, "\n--%s can also stand in the environment, as %s; so can all others.\n",
+		fmt.Fprintf(w, "\n--%s can also stand in the environment, as %s; so can the others but --version.\n",
 			first.name, EnvPrefix+strings.ToUpper(first.key))
 		return
 	}
