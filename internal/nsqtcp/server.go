@@ -162,16 +162,6 @@ func (s *Server) Producers() []broker.ClientStats {
 	return producers
 }
 
-// Sessions describes all sessions, in no order.
-func (s *Server) Sessions() []broker.ClientStats {
-	list := s.list()
-	all := make([]broker.ClientStats, len(list))
-	for i, session := range list {
-		all[i] = session.Stats()
-	}
-	return all
-}
-
 func (s *Server) list() []*session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
