@@ -136,15 +136,17 @@ func runLogRepair(p process) error {
 	if err != nil {
 		return err
 	}
+	var refused []error
 	for _, dir := range dirs {
 		r, err := commitlog.Repair(vfs.Disk(), dir, dryRun)
-		if r != nil {
-			showReport(p.out, r)
-		}
-		if err != nil {
+		if r == nil {
 			return fmt.Errorf("weir log repair: %w", err)
 		}
+		showReport(p.out, r)
 		switch {
+		case err != nil:
+			refused = append(refused, err)
+			fmt.Fprintln(p.out, "  not repaired")
 		case !r.Damaged():
 			fmt.Fprintln(p.out, "  nothing to repair, nothing is changed")
 		case dryRun:
@@ -153,7 +155,13 @@ func runLogRepair(p process) error {
 			fmt.Fprintf(p.out, "  repaired; the damaged files are kept in %s\n", r.Aside())
 		}
 	}
-	return nil
+	switch len(refused) {
+	case 0:
+		return nil
+	case 1:
+		return fmt.Errorf("weir log repair: %w", refused[0])
+	}
+	return fmt.Errorf("weir log repair: %d logs are not repaired; the first: %w", len(refused), refused[0])
 }
 
 // showReport writes what a repair found, and what it did about it.

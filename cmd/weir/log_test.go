@@ -163,7 +163,7 @@ func statsOf(t *testing.T, n *node.Node) string {
 }
 
 func TestRepairRefusesToLoseTheCatalog(t *testing.T) {
-	data, _ := dataWithMessages(t)
+	data, log := dataWithMessages(t)
 	catalog := filepath.Join(data, "logs", "0000000000000000-00000")
 	segment := filepath.Join(catalog, "00000000000000000001.log")
 	content, err := os.ReadFile(segment)
@@ -174,9 +174,12 @@ func TestRepairRefusesToLoseTheCatalog(t *testing.T) {
 	if err := os.WriteFile(segment, content, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	code, _, stderr := run(context.Background(), "weir", "", "log", "repair", catalog)
-	if code != 1 || !strings.Contains(stderr, "restore it from a backup") {
+	code, out, stderr := run(context.Background(), "weir", "", "log", "repair", data)
+	if code != 1 || !strings.Contains(stderr, "is the catalog") || !strings.Contains(stderr, "restore it from a backup") {
 		t.Errorf("code %d, %q", code, stderr)
+	}
+	if !strings.Contains(out, "not repaired\n"+log) {
+		t.Errorf("the other log is not looked at: %q", out)
 	}
 	if after, _ := os.ReadFile(segment); !bytes.Equal(after, content) {
 		t.Error("the segment was changed")
@@ -191,9 +194,12 @@ func TestRepairRefusesARunningNode(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lock.Close()
-	code, _, stderr := run(context.Background(), "weir", "", "log", "repair", log)
-	if code != 1 || !strings.Contains(stderr, "stop the node first") {
-		t.Errorf("code %d, %q", code, stderr)
+	t.Chdir(filepath.Dir(log))
+	for _, name := range []string{log, data, filepath.Base(log)} {
+		code, _, stderr := run(context.Background(), "weir", "", "log", "repair", name)
+		if code != 1 || !strings.Contains(stderr, "stop the node first") {
+			t.Errorf("%s: code %d, %q", name, code, stderr)
+		}
 	}
 }
 

@@ -17,7 +17,8 @@
 //	        ├── 00000000000000000001.log      segment that begins with entry 1, sealed
 //	        ├── 00000000000000000001.index    its sparse index; can be rebuilt
 //	        ├── 00000000000000004711.log      the last segment; active once something is appended
-//	        └── 00000000000000004500.state    checkpoint of the state as of entry 4500
+//	        ├── 00000000000000004500.state    checkpoint of the state as of entry 4500
+//	        └── damaged/                what Repair replaced, as it was
 //
 // A segment whose header is not yet synced is called .new. So a .log file always has an intact header, or is damaged.
 //
@@ -44,4 +45,10 @@
 // made durable, read back from the disk and checked frame by frame. What is torn above the highest index that was known
 // durable is cut, durably, and logged; everything else that does not fit is a *DamageError. Files of an earlier life are never
 // appended to. Damage further up is found by its checksum when it is read.
+//
+// # Repair
+//
+// Inspect reads everything and changes nothing. Repair, with the node stopped, puts a frame of the local kind 17 in the place of
+// what is damaged: all that is intact keeps its index, its offset and its position. Indexes and offsets of a repaired log have
+// gaps: Replay leaves the entries out, and a Reader answers *LostError.
 package commitlog

@@ -27,7 +27,7 @@ const asideName = "damaged"
 // checkpoint holds their effect. The report comes with a refusal, too.
 func Repair(fsys vfs.FS, dir string, dryRun bool) (*Report, error) {
 	dir = path.Clean(dir)
-	root := path.Dir(path.Dir(dir))
+	root := path.Join(dir, "..", "..") // also of a relative dir
 	lock, err := fsys.Lock(path.Join(root, lockName))
 	if errors.Is(err, vfs.ErrLocked) {
 		return nil, fmt.Errorf("data directory %s is in use; stop the node first: %w", root, err)

@@ -124,9 +124,15 @@ func (s *session) Deliver(m *broker.Message) {
 // consume reads channel c of topic t until nothing has come for a while, and returns the numbers of the messages, sorted.
 func (h *house) consume(finish func(i int) bool) ([]int, error) {
 	h.t.Helper()
+	return h.consumeFrom("c", finish)
+}
+
+// consumeFrom is consume for any channel of topic t.
+func (h *house) consumeFrom(channel string, finish func(i int) bool) ([]int, error) {
+	h.t.Helper()
 	s := &session{finish: finish, wakeC: make(chan struct{}, 1)}
 	var err error
-	if s.sub, err = h.Subscribe(h.t.Context(), "t", "c", s, broker.SubscribeOptions{MsgTimeout: time.Minute}); err != nil {
+	if s.sub, err = h.Subscribe(h.t.Context(), "t", channel, s, broker.SubscribeOptions{MsgTimeout: time.Minute}); err != nil {
 		return nil, err
 	}
 	defer s.sub.Close()
@@ -386,5 +392,37 @@ func TestABrokerReplaysOverLostChanges(t *testing.T) {
 	h.publish(100, 110)
 	if got, err := h.consume(every); err != nil || len(got) != 10 || got[0] != 100 {
 		t.Fatalf("got %d, %v", got, err)
+	}
+}
+
+// The last message is lost and its finish is not: a new channel still begins behind it.
+func TestANewChannelBeginsBehindALostEnd(t *testing.T) {
+	h := &house{t: t, dir: filepath.Join(t.TempDir(), "data")}
+	if err := h.open(broker.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.consume(every); err != nil {
+		t.Fatal(err)
+	}
+	h.publish(0, 30)
+	if _, err := h.consume(every); err != nil {
+		t.Fatal(err)
+	}
+	h.close()
+	h.repair(filepath.Dir(h.damage(29)))
+	if err := h.open(broker.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	defer h.close()
+	for _, part := range []struct{ from, to int }{{30, 30}, {30, 40}} { // the first subscription creates the channel
+		h.publish(part.from, part.to)
+		if got, err := h.consumeFrom("new", every); err != nil || len(got) != part.to-part.from {
+			t.Fatalf("got %d, %v", got, err)
+		}
+	}
+	for _, s := range h.Stats("t", "", false)[0].Channels {
+		if s.LostCount != 0 || s.Depth != 0 && s.Name == "new" {
+			t.Errorf("%+v", s)
+		}
 	}
 }
