@@ -92,3 +92,50 @@ func TestPartitionThatCannotBeReadTakesNothingMore(t *testing.T) {
 	}
 	c.sub.Close()
 }
+
+// refusingLogs cannot open some logs.
+type refusingLogs struct {
+	*hostile.Logs
+	refuse map[broker.LogID]error
+}
+
+func (l refusingLogs) Open(id broker.LogID, m broker.Machine) (broker.Log, error) {
+	if err := l.refuse[id]; err != nil {
+		return nil, err
+	}
+	return l.Logs.Open(id, m)
+}
+
+func TestDamagedTopicStandsStillWhileOthersServe(t *testing.T) {
+	n := newNode(t, hostile.Benign())
+	n.publish("damaged", "m")
+	before, err := n.logs.List()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.publish("intact", "m")
+	n.stop()
+	refuse := map[broker.LogID]error{}
+	for _, id := range before {
+		if id.Topic != 0 { // not the catalog
+			refuse[id] = errDamage
+		}
+	}
+	b, err := broker.Open(refusingLogs{n.logs, refuse}, n.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Broker = b
+	n.subscribe("intact", "c", 1, plain).expect("m")
+	if err := n.Healthy(); !errors.Is(err, errDamage) {
+		t.Errorf("healthy: %v, want the damage", err)
+	}
+	if err := publish(n.topic("damaged"), time.Time{}, "x"); !errors.Is(err, broker.ErrFailed) {
+		t.Errorf("publish into the damaged topic: %v", err)
+	}
+	if _, err := n.Subscribe(t.Context(), "damaged", "c", &consumer{}, plain); !errors.Is(err, broker.ErrFailed) {
+		t.Errorf("subscribe to the damaged topic: %v", err)
+	}
+	n.restart() // repaired
+	n.subscribe("damaged", "c", 1, plain).expect("m")
+}

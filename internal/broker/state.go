@@ -34,7 +34,16 @@ func (p *partition) open(logs Logs, id LogID) error {
 		return err
 	}
 	p.log = log
-	state, at, err := log.Checkpoint()
+	if err := p.replay(); err != nil {
+		return errors.Join(err, log.Close())
+	}
+	p.countFromHere()
+	return nil
+}
+
+// replay brings the state up to the end of the log: the newest checkpoint, then the entries behind it.
+func (p *partition) replay() error {
+	state, at, err := p.log.Checkpoint()
 	if err != nil {
 		return err
 	}
@@ -47,14 +56,10 @@ func (p *partition) open(logs Logs, id LogID) error {
 			return fmt.Errorf("checkpoint at %d: %w", at, err)
 		}
 	}
-	if err := log.Start(at); err != nil {
+	if err := p.log.Start(at); err != nil {
 		return err
 	}
-	if err := p.failure(); err != nil {
-		return err
-	}
-	p.countFromHere()
-	return nil
+	return p.failure()
 }
 
 // replayWorthSaving is how much log a clean stop leaves for the next start to replay rather than write a checkpoint.
@@ -87,14 +92,15 @@ func (p *partition) countFromHere() {
 func (p *partition) checkpoint() error {
 	p.mu.Lock()
 	state, at := p.appendStateLocked(nil), p.mu.applied
+	covered := p.sinceCheckpoint.Load()
 	p.mu.Unlock()
-	p.sinceCheckpoint.Store(0)
 	if at == 0 {
 		return nil // an empty log needs none
 	}
 	if err := p.log.SaveCheckpoint(state, at); err != nil {
 		return fmt.Errorf("checkpoint of topic %s at %d: %w", p.topic.name, at, err)
 	}
+	p.sinceCheckpoint.Add(-covered)
 	return nil
 }
 

@@ -131,31 +131,13 @@ func (r *Reader) read(s *segment, pos, limit int64, offset record.Offset) error 
 
 // carried reads a message below the start of the log from the carry entry that repeats it.
 func (r *Reader) carried(offset record.Offset) (record.Batch, int64, error) {
-	r.log.mu.Lock()
-	index := r.log.mu.carried.find(offset)
-	r.log.mu.Unlock()
-	if index == 0 && r.log.repaired {
-		return nil, 0, &LostError{First: offset, Next: offset + 1}
-	}
-	if index == 0 {
-		return nil, 0, r.log.outOfRange(offset)
-	}
-	if index != r.carryIndex {
-		entries, err := r.log.Entries(index, index+1, 0)
-		if errors.Is(err, ErrCompacted) {
-			return nil, 0, r.log.outOfRange(offset)
-		}
-		if err != nil {
-			return nil, 0, r.log.readError(err)
-		}
-		if len(entries) == 0 {
-			return nil, 0, &LostError{First: offset, Next: offset + 1}
-		}
-		r.carryIndex, r.carry = index, entries[0].Payload
+	index, err := r.carryOf(offset)
+	if err != nil {
+		return nil, 0, err
 	}
 	var batch record.Batch
 	var at int64
-	err := eachCarried(r.carry, func(time int64, b record.Batch) bool {
+	err = eachCarried(r.carry, func(time int64, b record.Batch) bool {
 		if b.BaseOffset() <= offset && offset <= b.LastOffset() {
 			batch, at = b, time
 		}
@@ -165,6 +147,35 @@ func (r *Reader) carried(offset record.Offset) (record.Batch, int64, error) {
 		return nil, 0, fmt.Errorf("log %v: offset %d in carry entry %d: %w", r.log.id, offset, index, cmp.Or(err, errCarry))
 	}
 	return batch, at, nil
+}
+
+// carryOf makes the carry entry with offset the one read last, and returns its index.
+func (r *Reader) carryOf(offset record.Offset) (record.Index, error) {
+	for before := record.Index(0); ; {
+		r.log.mu.Lock()
+		index := r.log.mu.carried.find(offset)
+		r.log.mu.Unlock()
+		switch {
+		case index == 0 && r.log.repaired:
+			return 0, &LostError{First: offset, Next: offset + 1}
+		case index == 0 || index == before:
+			return 0, r.log.outOfRange(offset)
+		case index == r.carryIndex:
+			return index, nil
+		}
+		entries, err := r.log.Entries(index, index+1, 0)
+		switch {
+		case errors.Is(err, ErrCompacted):
+			before = index // trimmed just now: the message may have been carried on
+			continue
+		case err != nil:
+			return 0, r.log.readError(err)
+		case len(entries) == 0:
+			return 0, &LostError{First: offset, Next: offset + 1}
+		}
+		r.carryIndex, r.carry = index, entries[0].Payload
+		return index, nil
+	}
 }
 
 // errCarried means that an offset lies below the log's segments.

@@ -118,6 +118,9 @@ func (s *story) open() bool {
 	s.store = store
 	s.logs = &watchedLogs{Logs: replica.NewLogs(store, replica.Options{FS: s.disk, Dir: dataDir, ReserveBytes: 1}), totals: s.totals}
 	s.broker, err = broker.Open(s.logs, broker.Options{Retain: -1, KeepInterval: 30 * time.Millisecond, CheckpointBytes: 4 << 10})
+	if err == nil {
+		err = s.broker.Healthy() // a damaged topic stands still, and the node starts all the same
+	}
 	if err == nil && !s.ready {
 		err = s.makeChannels()
 	}
