@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/nsqio/go-nsq"
@@ -35,6 +36,18 @@ func NewConfig(tool string, options []string) (*nsq.Config, error) {
 		return nil, fmt.Errorf("options of go-nsq: %w", err)
 	}
 	return cfg, nil
+}
+
+// Distinct returns the values of a list without repetitions, in their order. Who names a topic or an nsqd twice means it once,
+// as for NSQ's tools.
+func Distinct(values []string) []string {
+	var distinct []string
+	for _, v := range values {
+		if !slices.Contains(distinct, v) {
+			distinct = append(distinct, v)
+		}
+	}
+	return distinct
 }
 
 // Log passes go-nsq's log lines on to slog. Set it with level nsq.LogLevelDebug, so that the slog handler decides.

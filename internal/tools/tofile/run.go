@@ -26,6 +26,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := os.MkdirAll(o.OutputDir, 0o770); err != nil {
 		return fmt.Errorf("output directory: %w", err)
 	}
+	o.Topics = tools.Distinct(o.Topics) // two writers of one file would mix their lines
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 

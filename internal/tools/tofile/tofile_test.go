@@ -1,9 +1,11 @@
 package tofile
 
 import (
+	"bufio"
 	"context"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -102,6 +104,40 @@ func TestMessagesGoToFilesOfTheirTopic(t *testing.T) {
 	}
 	if got := lines(filepath.Join(out, "b.h.log")); got["message 505"] != 1 || got["message 5"] != 0 {
 		t.Errorf("b's file holds %v", got)
+	}
+}
+
+// Two consumers would append to one file, each from a buffer of its own, and tear each other's lines.
+func TestATopicNamedTwiceHasOneConsumer(t *testing.T) {
+	settings := node.DefaultOptions()
+	settings.DataPath, settings.TCPAddress, settings.HTTPAddress = t.TempDir(), "127.0.0.1:0", "127.0.0.1:0"
+	settings.Logger = slog.New(slog.DiscardHandler)
+	n, err := node.Start(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Stop()
+	stop := background(testOptions(t, t.TempDir(), n.TCPAddr(), "a", "a"))
+	clients := func() string {
+		resp, err := http.Get("http://" + n.HTTPAddr() + "/metrics")
+		if err != nil {
+			return err.Error()
+		}
+		defer resp.Body.Close()
+		for scan := bufio.NewScanner(resp.Body); scan.Scan(); {
+			if count, ok := strings.CutPrefix(scan.Text(), `weir_channel_clients{channel="nsq_to_file",topic="a"} `); ok {
+				return count
+			}
+		}
+		return "none"
+	}
+	eventually(t, "a consumer", func() bool { return clients() != "none" && clients() != "0" })
+	time.Sleep(100 * time.Millisecond) // a second one would come now
+	if got := clients(); got != "1" {
+		t.Errorf("%s consumers", got)
+	}
+	if err := stop(); err != nil {
+		t.Fatal(err)
 	}
 }
 

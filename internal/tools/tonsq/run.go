@@ -7,6 +7,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/weirmq/weir/internal/tools"
 )
 
 // Run publishes the records of in until its end, an error of reading, or the end of ctx, and waits until every record read
@@ -18,7 +20,7 @@ func Run(ctx context.Context, in io.Reader, o Options) (Totals, error) {
 		return Totals{}, err
 	}
 	destinations := make([]*destination, 0, len(o.Addresses))
-	for _, address := range o.Addresses {
+	for _, address := range tools.Distinct(o.Addresses) {
 		destinations = append(destinations, newDestination(address, &o))
 	}
 	var running sync.WaitGroup

@@ -221,6 +221,17 @@ func TestRefusedRecordFailsTheRunButNotTheOthers(t *testing.T) {
 	}
 }
 
+func TestAnNsqdNamedTwiceGetsEachRecordOnce(t *testing.T) {
+	s := startStandIn(t, accept)
+	text, _ := numbered(20)
+	o := options(t, s)
+	o.Addresses = append(o.Addresses, o.Addresses...)
+	totals, err := Run(context.Background(), strings.NewReader(text), o)
+	if err != nil || len(totals.Destinations) != 1 || totals.Destinations[0].Acknowledged != 20 {
+		t.Errorf("got %+v, %v", totals, err)
+	}
+}
+
 func TestUnreachableDestinationIsGivenUpAndReported(t *testing.T) {
 	reachable := startStandIn(t, accept)
 	o := options(t, reachable)
