@@ -70,6 +70,13 @@ func (c *Channel) Empty(ctx context.Context) error {
 	return c.partition.propose(ctx, control{op: opEmptyChannel, channel: c.id})
 }
 
+// full reports whether so much is unfinished that the channel reads no further.
+func (c *Channel) full() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.queue.Stalled()
+}
+
 // end is where the channel stops reading.
 func (c *Channel) end() record.Offset {
 	if c.ephemeral {

@@ -13,6 +13,8 @@ var (
 	ErrNotLeader = errors.New("not the leader of the partition")
 	// ErrFull means that there is no room: the disk is full, or too much waits to be written. Nothing was appended.
 	ErrFull = errors.New("no space left for new messages")
+	// ErrTooManyDeferred means that a channel holds as many deferred and unfinished messages as it may; others are taken.
+	ErrTooManyDeferred = errors.New("too many messages are deferred or unfinished")
 	// ErrUnknown means that leadership or the disk was lost with the proposal under way: it may or may not be in the log.
 	ErrUnknown = errors.New("outcome unknown")
 	// ErrFailed means that the log has failed (a sync error, damage) and takes nothing until the node is restarted.

@@ -12,8 +12,8 @@ type Options struct {
 	Logger *slog.Logger
 	// MaxMsgTimeout caps how long TOUCH can keep a message in flight, counted from its delivery. Default 15m.
 	MaxMsgTimeout time.Duration
-	// MaxUnfinished bounds the messages of a channel that were read ahead and are not finished; at the bound the channel
-	// reads no further. Default 4,000,000.
+	// MaxUnfinished bounds the messages of a channel that were read ahead or deferred and are not finished; at the bound the
+	// channel reads no further, and the topic takes no more deferred messages. Default 4,000,000.
 	MaxUnfinished int
 	// EphemeralMessages bounds the messages that an ephemeral topic or channel keeps; the oldest are dropped and counted.
 	// Default 10,000.

@@ -311,6 +311,15 @@ func (p *partition) channel(name string) (*Channel, bool) {
 	return ch, ok
 }
 
+// tooManyDeferred reports whether a channel, or the backlog, holds so many messages in memory already that no more deferred ones
+// are taken: unlike others, they cannot be left unread in the log.
+func (p *partition) tooManyDeferred() bool {
+	p.mu.Lock()
+	backlog := len(p.mu.dispatch.backlog)
+	p.mu.Unlock()
+	return backlog >= p.broker.options.MaxUnfinished || slices.ContainsFunc(*p.list.Load(), (*Channel).full)
+}
+
 // depth is the number of messages that wait for a channel to take them.
 func (p *partition) depth() int64 {
 	p.mu.Lock()

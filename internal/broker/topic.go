@@ -32,8 +32,8 @@ func (t *Topic) Name() string { return t.name }
 // Publish submits a batch. It may block while too many bytes of all publishers wait for their commit; the outcome goes to
 // p.Owner. The batch is the broker's from here on.
 func (t *Topic) Publish(p *Proposal) {
-	if err := t.partition.failure(); err != nil {
-		p.Err = fmt.Errorf("publish to %s: %w: %w", t.name, ErrFailed, err)
+	if err := t.refusal(p); err != nil {
+		p.Err = fmt.Errorf("publish to %s: %w", t.name, err)
 		if p.Owner != nil {
 			p.Owner.Proposed(p)
 		}
@@ -45,6 +45,17 @@ func (t *Topic) Publish(p *Proposal) {
 	t.broker.budget.acquire(p.size)
 	p.publisher, p.Owner = p.Owner, publication{}
 	t.partition.log.Propose(p)
+}
+
+// refusal returns why the topic takes no such batch now, or nil.
+func (t *Topic) refusal(p *Proposal) error {
+	if err := t.partition.failure(); err != nil {
+		return fmt.Errorf("%w: %w", ErrFailed, err)
+	}
+	if p.Flags&record.FlagDue != 0 && t.partition.tooManyDeferred() {
+		return ErrTooManyDeferred
+	}
+	return nil
 }
 
 // publication is the owner of all published batches: it keeps the books, then tells the publisher.

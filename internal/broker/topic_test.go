@@ -129,3 +129,24 @@ func TestEphemeralTopicCanBeEnteredWhileItsLastClientLeaves(t *testing.T) {
 	}
 	last.sub.Close()
 }
+
+func TestDeferredMessagesAreBounded(t *testing.T) {
+	n := newNode(t, hostile.Benign())
+	n.stop()
+	n.options.MaxUnfinished = 10
+	n.open()
+	later := time.Now().Add(time.Hour)
+	if err := publish(n.topic("backlog"), later, numbered("m", 10)...); err != nil {
+		t.Fatal(err)
+	}
+	n.channel("channel", "c")
+	if err := publish(n.topic("channel"), later, numbered("m", 10)...); err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range []string{"backlog", "channel"} {
+		if err := publish(n.topic(topic), later, "one more"); !errors.Is(err, broker.ErrTooManyDeferred) {
+			t.Errorf("%s: one more deferred message: %v, want ErrTooManyDeferred", topic, err)
+		}
+		n.publish(topic, "at once") // is taken as ever
+	}
+}

@@ -28,6 +28,7 @@ var brokerErrors = []struct {
 	{broker.ErrClosed, apiError{http.StatusServiceUnavailable, "EXITING"}},
 	{broker.ErrNotLeader, apiError{http.StatusServiceUnavailable, "NOT_LEADER"}},
 	{broker.ErrFull, apiError{http.StatusServiceUnavailable, "DISK_FULL"}},
+	{broker.ErrTooManyDeferred, apiError{http.StatusServiceUnavailable, "TOO_MANY_DEFERRED"}},
 	{broker.ErrUnknown, apiError{http.StatusInternalServerError, "OUTCOME_UNKNOWN"}},
 	{broker.ErrFailed, apiError{http.StatusInternalServerError, "LOG_FAILED"}},
 }

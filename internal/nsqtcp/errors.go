@@ -41,6 +41,8 @@ func reason(err error) string {
 		return "exiting"
 	case errors.Is(err, broker.ErrFull):
 		return "no space left for new messages"
+	case errors.Is(err, broker.ErrTooManyDeferred):
+		return broker.ErrTooManyDeferred.Error()
 	case errors.Is(err, broker.ErrFailed):
 		return "log failed, restart the node"
 	case errors.Is(err, broker.ErrUnknown):

@@ -39,3 +39,6 @@ func (c *Channel) Counts(end Offset) Counts {
 	}
 	return n
 }
+
+// Stalled reports whether too much is unfinished, so that no fresh messages are read.
+func (c *Channel) Stalled() bool { return c.lead != nil && c.lead.stalled() }
