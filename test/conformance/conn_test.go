@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -116,6 +117,15 @@ func (n *conn) read() *conn {
 		n.client.fail("%sread: %w", n.name, err)
 	}
 	n.client.note("%s< %s", n.name, line)
+	return n
+}
+
+// readBoth notes the next two frames, sorted: neither server promises whether a connection first gets the OK for what it publishes or the
+// message itself.
+func (n *conn) readBoth() *conn {
+	before := len(n.client.lines)
+	n.read().read()
+	slices.Sort(n.client.lines[before:])
 	return n
 }
 

@@ -91,9 +91,10 @@ func inFlightConversations() []conversation {
 			other.quietFor(1500 * ms)
 		}},
 		{"disconnect, then the timeout", func(c *client) {
-			n := delivered(c, []string{"x"}, `{"msg_timeout":3000}`)
+			n := delivered(c, []string{"x"}, `{"msg_timeout":4000}`)
 			id := n.id
 			n.disconnect()
+			time.Sleep(time.Second) // nothing tells when the server has noticed
 			other := c.consume("other", "ch", 0, "")
 			other.send("FIN " + id + "\n").read()
 			other.send("RDY 1\n").read()
@@ -113,7 +114,7 @@ func inFlightConversations() []conversation {
 			c.post("/channel/empty?topic="+c.topic+"&channel=ch", "")
 			c.settle("ch", 0, 0, 0)
 			n.send("FIN " + n.id + "\n").read().send("RDY 5\n").quiet()
-			n.send("PUB "+c.topic+"\n", body("after")).read().read()
+			n.send("PUB "+c.topic+"\n", body("after")).readBoth()
 		}},
 		{"FIN that fails, PUB in the same packet", func(c *client) {
 			n := c.consume("", "ch", 0, "")

@@ -35,7 +35,7 @@ func publishConversations() []conversation {
 			c.consume("consumer", "ch", 1, "").read()
 		}},
 		{"PUB on a connection that consumes", func(c *client) {
-			c.consume("", "ch", 1, "").send("PUB "+c.topic+"\n", body("to myself")).read().read()
+			c.consume("", "ch", 1, "").send("PUB "+c.topic+"\n", body("to myself")).readBoth()
 		}},
 		{"PUB after CLS", func(c *client) {
 			c.consume("", "ch", 0, "").send("CLS\n").read().send("PUB "+c.topic+"\n", body("x")).end()

@@ -40,7 +40,7 @@ func subscribeConversations() []conversation {
 		}},
 		{"ephemeral channel goes with its consumer", func(c *client) {
 			n := c.consume("", "ch#ephemeral", 5, "")
-			n.send("PUB "+c.topic+"\n", body("x")).read().read()
+			n.send("PUB "+c.topic+"\n", body("x")).readBoth()
 			n.disconnect()
 			time.Sleep(quietTime)
 			c.get("/stats?format=json&include_mem=false&topic=" + c.topic)
