@@ -22,6 +22,7 @@ type catalogMachine struct {
 		sync.Mutex
 		catalog *catalog.Catalog
 		applied record.Index
+		saved   record.Index // of the newest checkpoint
 		failed  error
 	}
 }
@@ -77,6 +78,20 @@ func (m *catalogMachine) state() ([]byte, record.Index) {
 	return m.mu.catalog.AppendState(nil), m.mu.applied
 }
 
+// sinceCheckpoint returns how many entries were applied since the newest checkpoint.
+func (m *catalogMachine) sinceCheckpoint() record.Index {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mu.applied - m.mu.saved
+}
+
+// checkpointed notes that a checkpoint as of entry at is stored.
+func (m *catalogMachine) checkpointed(at record.Index) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.saved = at
+}
+
 // openCatalog opens the catalog's log, making it on a new node, and replays it.
 func openCatalog(logs Logs, logger *slog.Logger) (*catalogMachine, Log, error) {
 	m := &catalogMachine{logger: logger}
@@ -94,6 +109,7 @@ func openCatalog(logs Logs, logger *slog.Logger) (*catalogMachine, Log, error) {
 			return nil, nil, fmt.Errorf("open catalog: %w", err)
 		}
 	}
+	m.mu.applied, m.mu.saved = at, at
 	if err := log.Start(at); err != nil {
 		return nil, nil, fmt.Errorf("open catalog: %w", err)
 	}

@@ -8,3 +8,6 @@ func (b *Broker) LogSegments(topic string) int {
 	}
 	return len(t.partition.log.Segments())
 }
+
+// CatalogSegments returns how many segments the catalog's log has.
+func (b *Broker) CatalogSegments() int { return len(b.catalogLog.Segments()) }

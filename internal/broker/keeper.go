@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"time"
 )
@@ -22,6 +23,24 @@ func (b *Broker) keep(ctx context.Context) {
 			}
 			t.partition.keep()
 		}
+		b.keepCatalog()
+	}
+}
+
+// catalogEntriesMax is how many entries may follow the catalog's checkpoint before the next one is written.
+const catalogEntriesMax = 1000
+
+// keepCatalog bounds the catalog's log where topics come and go.
+func (b *Broker) keepCatalog() {
+	if b.catalog.failure() != nil || b.catalog.sinceCheckpoint() < catalogEntriesMax {
+		return
+	}
+	err := b.checkpointCatalog()
+	if err == nil {
+		err = b.catalogLog.Trim(0) // it holds no messages: what the checkpoints cover may go
+	}
+	if err != nil && !isFinal(err) {
+		b.options.Logger.Warn("checkpoint of the catalog not written", slog.Any("error", err))
 	}
 }
 
@@ -43,10 +62,15 @@ func (p *partition) keep() {
 	}
 }
 
+// checkpointCatalog stores the catalog as applied, if it has changed.
 func (b *Broker) checkpointCatalog() error {
-	state, at := b.catalog.state()
-	if at == 0 || b.catalog.failure() != nil {
+	if b.catalog.failure() != nil || b.catalog.sinceCheckpoint() == 0 {
 		return nil
 	}
-	return b.catalogLog.SaveCheckpoint(state, at)
+	state, at := b.catalog.state()
+	if err := b.catalogLog.SaveCheckpoint(state, at); err != nil {
+		return fmt.Errorf("checkpoint of the catalog at %d: %w", at, err)
+	}
+	b.catalog.checkpointed(at)
+	return nil
 }

@@ -150,3 +150,27 @@ func TestDeferredMessagesAreBounded(t *testing.T) {
 		n.publish(topic, "at once") // is taken as ever
 	}
 }
+
+func TestCatalogStaysSmallWhileTopicsComeAndGo(t *testing.T) {
+	o := hostile.Benign()
+	o.SegmentBytes = 1 << 10
+	n := newNode(t, o)
+	n.topic("stays")
+	for range 1200 {
+		n.topic("passing")
+		if err := n.DeleteTopic(t.Context(), "passing"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	deadline := time.Now().Add(5 * time.Second)
+	for n.CatalogSegments() > 100 { // without checkpoints it had 172
+		if time.Now().After(deadline) {
+			t.Fatalf("the catalog has %d segments", n.CatalogSegments())
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	n.restart()
+	if len(n.Topics()) != 1 {
+		t.Fatalf("%d topics after a restart, want the one that stayed", len(n.Topics()))
+	}
+}
