@@ -3,6 +3,7 @@ package commitlog
 import (
 	"errors"
 	"fmt"
+	"path"
 	"testing"
 
 	"github.com/weirmq/weir/internal/record"
@@ -277,4 +278,19 @@ func TestAPowerCutUnderSyncOSLeavesAPrefix(t *testing.T) {
 		r.disk = r.disk.Crash(seed)
 		r.verify(t, promised)
 	})
+}
+
+// What a node recovers by itself is not to be repaired: a repair would keep what the next start cuts, and call it lost.
+func TestAPowerCutLeavesNothingToRepair(t *testing.T) {
+	for _, policy := range []SyncPolicy{SyncAlways, SyncOS} {
+		eachCrash(t, policy, 2, func(t *testing.T, r *crashRun, seed uint64) {
+			r.disk = r.disk.Crash(seed)
+			if _, err := r.disk.Stat(path.Join(logDirOfTest, identityName)); err != nil {
+				return
+			}
+			if report, err := Repair(r.disk, logDirOfTest, true); err != nil || report.Damaged() {
+				t.Fatalf("%+v, %v", report, err)
+			}
+		})
+	}
 }

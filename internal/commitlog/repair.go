@@ -36,18 +36,19 @@ func Repair(fsys vfs.FS, dir string, dryRun bool) (*Report, error) {
 		return nil, fmt.Errorf("lock data directory %s: %w", root, err)
 	}
 	defer lock.Close()
-	look := &repair{fs: fsys, dir: dir, dryRun: true, report: &Report{Dir: dir}}
-	if err := look.run(); err != nil {
-		return look.report, fmt.Errorf("repair %s: %w", dir, err)
+	all, err := walkFiles(fsys, dir, true, math.MaxInt64) // to know what was durable
+	if err != nil {
+		return all.report, err
 	}
-	if err := look.refusal(); err != nil || dryRun || !look.report.Damaged() {
+	look, err := walkFiles(fsys, dir, true, all.told)
+	if err == nil {
+		err = look.refusal()
+	}
+	if err != nil || dryRun || !look.report.Damaged() {
 		return look.report, err
 	}
-	r := &repair{fs: fsys, dir: dir, report: &Report{Dir: dir}}
-	if err := r.run(); err != nil {
-		return r.report, fmt.Errorf("repair %s: %w", dir, err)
-	}
-	return r.report, nil
+	r, err := walkFiles(fsys, dir, false, all.told)
+	return r.report, err
 }
 
 // repair walks through a log's files once, oldest first.
@@ -60,7 +61,18 @@ type repair struct {
 	first   record.Index // the log's oldest entry
 	covered record.Index // the newest intact checkpoint is of this entry
 	told    record.Index // durable, as far as anything told until now
+	durable record.Index // durable, as far as anything in the log tells: what is torn above is left to the next start
+	ended   bool         // the next start will cut the log here
 	last    *survey      // of the segment before
+}
+
+// walkFiles walks through the files of a log. Entries up to durable count as lost where they are not intact.
+func walkFiles(fsys vfs.FS, dir string, dryRun bool, durable record.Index) (*repair, error) {
+	r := &repair{fs: fsys, dir: dir, dryRun: dryRun, durable: durable, report: &Report{Dir: dir}}
+	if err := r.run(); err != nil {
+		return r, fmt.Errorf("repair %s: %w", dir, err)
+	}
+	return r, nil
 }
 
 func (r *repair) run() error {
@@ -88,6 +100,9 @@ func (r *repair) run() error {
 		}
 		if err := r.segment(s, next); err != nil {
 			return err
+		}
+		if r.ended {
+			break
 		}
 	}
 	if r.last != nil {
@@ -163,16 +178,24 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// headerAfter returns the header of the following segment; nil if there is none, or if it is damaged, too.
+// headerAfter returns the header of the following segment, or of one that is damaged what its first frame tells; nil if there is
+// none. Segments that were never synced do not count.
 func (r *repair) headerAfter(rest []*segment) (*segmentHeader, error) {
-	if len(rest) == 0 {
+	for _, s := range rest {
+		h, damage, err := headerOf(r.fs, s, nil)
+		switch {
+		case err != nil:
+			return nil, err
+		case damage == nil:
+			return &h, nil
+		case s.fresh.Load():
+			continue
+		case h.before.time != 0:
+			return &h, nil
+		}
 		return nil, nil
 	}
-	h, damage, err := headerOf(r.fs, rest[0], nil)
-	if damage != nil || err != nil {
-		return nil, err
-	}
-	return &h, nil
+	return nil, nil
 }
 
 // segment surveys s, fills a hole before it, and replaces it if it is not intact. next is the header behind it, if known.
@@ -198,6 +221,9 @@ func (r *repair) segment(s *segment, next *segmentHeader) error {
 	if err := r.hole(v); err != nil {
 		return err
 	}
+	if r.ended {
+		return nil
+	}
 	if err := r.predecessor(seg, damage); err != nil {
 		return err
 	}
@@ -205,6 +231,9 @@ func (r *repair) segment(s *segment, next *segmentHeader) error {
 		r.report.First, r.report.Start = seg.base, h.before.next
 	}
 	r.told = max(r.told, v.told)
+	if seg.durableBefore || !seg.fresh.Load() { // a file gets its final name when all before it is durable
+		r.told = max(r.told, seg.base-1)
+	}
 	r.report.Segments++
 	r.report.Frames += v.frames
 	r.report.Bytes += v.size
@@ -227,22 +256,28 @@ func (r *repair) judge(v *survey, damage error, next *segmentHeader) (rewrite bo
 		g := &v.gaps[i]
 		p := Problem{Path: v.seg.path(), Pos: g.from, Bytes: g.to - g.from, Reason: g.reason,
 			FirstIndex: g.before.index + 1, LastIndex: g.after.index, First: g.before.next, Next: g.after.next}
-		if g.tail && next == nil && damage == nil && max(r.told, v.told) <= v.end.index {
-			g.torn = true
-			p.Torn = true
-			p.LastIndex, p.Next = g.before.index, g.before.next
-			p.Action = "left to the next start, which cuts it: it was never known to be durable"
-		} else {
-			p.Action = "replaced by a frame that says what is lost"
-			rewrite = true
-			if g.tail {
-				v.endAt(g, next, max(v.told, r.told))
-				p.LastIndex, p.Next = g.after.index, g.after.next
-			}
+		if damage == nil && g.before.index >= r.durable {
+			v.end, v.gaps = g.before, v.gaps[:i]
+			r.tear(p)
+			break
+		}
+		p.Action = "replaced by a frame that says what is lost"
+		rewrite = true
+		if g.tail {
+			v.endAt(g, next, max(v.told, r.told))
+			p.LastIndex, p.Next = g.after.index, g.after.next
 		}
 		r.report.Problems = append(r.report.Problems, p)
 	}
 	return rewrite
+}
+
+// tear reports a place at which the next start cuts the log.
+func (r *repair) tear(p Problem) {
+	r.ended = true
+	p.Torn, p.LastIndex, p.Next = true, p.FirstIndex-1, p.First
+	p.Action = "left to the next start, which cuts the log here: nothing from here on is known to have been durable"
+	r.report.Problems = append(r.report.Problems, p)
 }
 
 // endAt decides what a gap at the end of a file has lost: all up to the next segment, else as much as may have been there, so that
@@ -282,6 +317,10 @@ func (r *repair) hole(v *survey) error {
 	}
 	p.Action = "a segment is added that says what is lost"
 	p.FirstIndex, p.LastIndex, p.First, p.Next = end.index+1, v.seg.before.index, end.next, v.seg.before.next
+	if end.index >= r.durable {
+		r.tear(p)
+		return nil
+	}
 	r.report.Problems = append(r.report.Problems, p)
 	h := segmentHeader{id: v.seg.id, base: end.index + 1, before: end, previous: previous}
 	rand.Read(h.salt[:])

@@ -61,9 +61,18 @@ func checkRepaired(t *testing.T, what string, disk vfs.FS, o Options, report *Re
 
 func TestRepairKeepsWhatIsIntact(t *testing.T) {
 	small := Options{MinSegmentBytes: 1 << 10, MaxSegmentBytes: 1 << 10}
-	for name, o := range map[string]Options{"one segment": {}, "many segments": small} {
+	for name, c := range map[string]struct {
+		o     Options
+		clean bool
+	}{
+		"one segment, closed":   {Options{}, true},
+		"many segments, closed": {small, true},
+		"one segment, killed":   {Options{}, false},
+		"many segments, killed": {small, false},
+	} {
 		t.Run(name, func(t *testing.T) {
-			disk, done, _ := stoppedLog(t, o, true)
+			o := c.o
+			disk, done, _ := stoppedLog(t, o, c.clean)
 			if report, err := Repair(disk, logDirOfTest, true); err != nil || len(report.Problems) != 0 || report.Last != record.Index(len(done)) {
 				t.Fatalf("%+v, %v", report, err)
 			}
@@ -81,7 +90,7 @@ func TestRepairKeepsWhatIsIntact(t *testing.T) {
 						return b
 					})
 					dry, err := Repair(copied, logDirOfTest, true)
-					if err != nil || len(dry.Problems) == 0 {
+					if err != nil || c.clean && len(dry.Problems) == 0 {
 						t.Fatalf("%s: damage not noticed: %v", what, err)
 					}
 					report, err := Repair(copied, logDirOfTest, false)

@@ -41,7 +41,6 @@ func (r *repair) rewrite(f vfs.File, v *survey) error {
 		switch {
 		case g.to-g.from > MaxPayload:
 			return fmt.Errorf("%s: %d damaged bytes in a row are more than one frame can replace", v.seg.path(), g.to-g.from)
-		case g.torn:
 		case g.tail:
 			b = append(b[:g.from:g.from], lostFrame(v.seg, &gap{from: g.from, to: g.from + frameHeaderSize, before: g.before, after: g.after})...)
 		default:

@@ -19,7 +19,6 @@ type gap struct {
 	before   logEnd // the log's end before it
 	after    logEnd // what it leads to by the intact frame behind it
 	tail     bool   // nothing intact follows in the file
-	torn     bool   // it may never have been durable
 }
 
 // survey is a thorough look at one segment: all intact frames, and all that lies between.
