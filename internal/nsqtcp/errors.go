@@ -17,6 +17,8 @@ func failure(verb nsqwire.Verb) nsqwire.Code {
 		return nsqwire.CodeMPubFailed
 	case nsqwire.DPUB:
 		return nsqwire.CodeDPubFailed
+	case nsqwire.IDENTIFY, nsqwire.AUTH:
+		return nsqwire.CodeBadBody
 	case nsqwire.SUB:
 		return nsqwire.CodeSubFailed
 	case nsqwire.FIN:

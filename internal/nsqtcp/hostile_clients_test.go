@@ -216,6 +216,41 @@ func TestAnnouncedBodiesCostNothing(t *testing.T) {
 	}
 }
 
+// Bodies that never end are bounded together, and give back what they held.
+func TestLargeBodiesAreBoundedTogether(t *testing.T) {
+	const size = 1 << 20
+	server, addr := startServer(t, nullBackend{}, Options{MaxMsgSize: size, MaxBodySize: size, InputBytes: 1})
+	body := strings.Repeat("x", size)
+	held := make([]*client, 4) // as many as the limit always allows
+	for i := range held {
+		held[i] = dial(t, addr)
+		held[i].send("PUB t\n", length(size), body[1:])
+	}
+	eventually(t, "the bodies are held", func() bool { return server.inputs.used.Load() > 3*size })
+	late := dial(t, addr)
+	late.send("PUB t\n", length(size), body)
+	late.expectError("E_PUB_FAILED PUB failed too many large bodies are on their way, try again")
+	small := dial(t, addr)
+	small.send(pub("t", "small"))
+	small.expect("OK")
+
+	for _, c := range held {
+		c.send("x")
+		c.expect("OK")
+		c.send(pub("t", "small"))
+		c.expect("OK")
+	}
+	eventually(t, "nothing is held", func() bool { return server.inputs.used.Load() == 0 })
+	for _, c := range held {
+		c.send("PUB t\n", length(size), body[1:])
+	}
+	eventually(t, "the bodies are held", func() bool { return server.inputs.used.Load() > 3*size })
+	for _, c := range held {
+		c.conn.Close()
+	}
+	eventually(t, "nothing is held", func() bool { return server.inputs.used.Load() == 0 })
+}
+
 // Sessions that were busy once must not keep what they needed then.
 func TestBusySessionsShrinkWhenTheyAreQuiet(t *testing.T) {
 	_, addr := startServer(t, nullBackend{body: make([]byte, 1000)}, Options{})

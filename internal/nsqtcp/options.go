@@ -20,6 +20,9 @@ type Options struct {
 	MaxMsgSize int
 	// MaxBodySize bounds the body of one command, in bytes. Default 5 MiB.
 	MaxBodySize int
+	// InputBytes bounds the read buffers of all sessions, as far as they are longer than 64 KiB each, in bytes. A publish that
+	// would take more fails. Default 256 MiB, and never less than four of the largest bodies.
+	InputBytes int64
 	// MaxRdyCount bounds RDY. Default 2500.
 	MaxRdyCount int
 	// MsgTimeout is how long a message may be in flight if the client asks for nothing else. Default 60s.
@@ -55,6 +58,8 @@ func (o *Options) setDefaults() {
 	setDefault(&o.MaxConnections, 65_536)
 	setDefault(&o.MaxMsgSize, 1<<20)
 	setDefault(&o.MaxBodySize, 5<<20)
+	setDefault(&o.InputBytes, 256<<20)
+	o.InputBytes = max(o.InputBytes, 4*int64(max(o.MaxMsgSize, o.MaxBodySize)))
 	setDefault(&o.MaxRdyCount, 2500)
 	setDefault(&o.MsgTimeout, time.Minute)
 	setDefault(&o.MaxMsgTimeout, 15*time.Minute)
@@ -86,6 +91,7 @@ func (o *Options) Validate() error {
 		{"MaxConnections", int64(v.MaxConnections), 1 << 30},
 		{"MaxMsgSize", int64(v.MaxMsgSize), 1 << 30},
 		{"MaxBodySize", int64(v.MaxBodySize), 1 << 30},
+		{"InputBytes", v.InputBytes, 1 << 50},
 		{"MaxRdyCount", int64(v.MaxRdyCount), 1 << 30},
 		{"MaxOutputBufferSize", int64(v.MaxOutputBufferSize), 1 << 30},
 	} {

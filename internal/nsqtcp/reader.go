@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirmq/weir/internal/nsqwire"
@@ -24,11 +25,32 @@ const (
 // errStopped ends the reading of a session that was stopped.
 var errStopped = errors.New("stopped")
 
+// errInputsFull ends the reading of a session whose body finds no room beside those of the others.
+var errInputsFull = errors.New("too many large bodies are on their way, try again")
+
 // input is a session's read buffer: buf[start:end] is received and not yet executed.
 type input struct {
 	buf        []byte
 	start, end int
 	full       bool // the last read filled the buffer: there may be more than it holds
+	large      *largeInputs
+	counted    int64 // of large: what buf is longer than maxInputSize
+}
+
+// largeInputs bounds what the read buffers of all sessions are longer than maxInputSize, in bytes. What finds no room is
+// refused at once: to wait for others' bodies would let clients that send slowly stop those that do not.
+type largeInputs struct {
+	limit int64
+	used  atomic.Int64
+}
+
+// take counts more bytes, fewer if more is negative; it reports false, and counts nothing, if the limit does not allow it.
+func (l *largeInputs) take(more int64) bool {
+	if l.used.Add(more) <= l.limit || more <= 0 {
+		return true
+	}
+	l.used.Add(-more)
+	return false
 }
 
 func (in *input) bytes() []byte { return in.buf[in.start:in.end] }
@@ -39,14 +61,23 @@ func (in *input) skip(n int) { in.start += n }
 
 // scratch returns the whole buffer, for bytes that nobody will look at.
 func (in *input) scratch() []byte {
-	in.resize(max(len(in.buf), minInputSize))
+	if len(in.buf) == 0 {
+		in.resize(minInputSize)
+	}
 	return in.buf
+}
+
+// free gives the buffer back.
+func (in *input) free() {
+	in.start, in.end = 0, 0
+	in.resize(0)
 }
 
 // makeRoom prepares for a read after which need bytes may be there. The buffer doubles after a read that filled it, up to
 // maxInputSize, beyond that only for one command; so it never is more than twice what a client has really sent, whatever
-// length it has announced. After a large body it goes back to maxInputSize.
-func (in *input) makeRoom(need int) {
+// length it has announced. After a large body it goes back to maxInputSize. It reports false if there is no room for so large
+// a body.
+func (in *input) makeRoom(need int) bool {
 	size := max(len(in.buf), minInputSize)
 	switch {
 	case in.full:
@@ -55,7 +86,7 @@ func (in *input) makeRoom(need int) {
 		size = maxInputSize
 	}
 	in.full = false
-	in.resize(size)
+	return in.resize(size)
 }
 
 // filled notes that a read has brought n bytes.
@@ -64,18 +95,25 @@ func (in *input) filled(n int) {
 	in.full = in.end == len(in.buf)
 }
 
-// resize moves what is held to the beginning of a buffer of that size.
-func (in *input) resize(size int) {
+// resize moves what is held to the beginning of a buffer of that size. It reports false if the limit of all large buffers does
+// not allow it; one of up to maxInputSize is always allowed.
+func (in *input) resize(size int) bool {
 	if size == len(in.buf) {
 		if in.start > 0 {
 			in.end = copy(in.buf, in.bytes())
 			in.start = 0
 		}
-		return
+		return true
 	}
+	counted := int64(max(0, size-maxInputSize))
+	if !in.large.take(counted - in.counted) {
+		return false
+	}
+	in.counted = counted
 	buf := make([]byte, size)
 	in.end = copy(buf, in.bytes())
 	in.buf, in.start = buf, 0
+	return true
 }
 
 // read executes commands until the input ends, a command is fatal, or the session is stopped. It returns why. All it leaves
@@ -102,6 +140,9 @@ func (s *session) read(ctx context.Context) error {
 		if err := s.fill(need); err != nil {
 			if e := nsqwire.Truncated(s.in.bytes(), &cmd, &s.server.limits); e != nil && errors.Is(err, io.EOF) {
 				s.refuse(e)
+			}
+			if errors.Is(err, errInputsFull) {
+				s.refuse(refusal(cmd.Verb, err))
 			}
 			return fmt.Errorf("read: %w", err)
 		}
@@ -156,7 +197,9 @@ func (s *session) burst(ctx context.Context, cmd *nsqwire.Command) (need int, er
 // fill reads once or more, until need bytes are there.
 func (s *session) fill(need int) error {
 	for first := true; first || s.in.len() < need; first = false {
-		s.in.makeRoom(need)
+		if !s.in.makeRoom(need) {
+			return errInputsFull
+		}
 		n, err := s.readOnce()
 		s.in.filled(n)
 		if err != nil && n == 0 {

@@ -22,6 +22,7 @@ type Server struct {
 	limits         nsqwire.Limits
 	identifyLimits nsqwire.IdentifyLimits
 	backend        backend
+	inputs         largeInputs
 
 	ctx    context.Context    // of all sessions
 	cancel context.CancelFunc // ends them at once
@@ -47,6 +48,7 @@ func newServer(b backend, options Options) (*Server, error) {
 	}
 	options.setDefaults()
 	s := &Server{options: options, limits: options.limits(), identifyLimits: options.identifyLimits(), backend: b}
+	s.inputs.limit = options.InputBytes
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.mu.listeners = make(map[net.Listener]struct{})
 	s.mu.sessions = make(map[*session]struct{})

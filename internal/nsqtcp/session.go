@@ -77,6 +77,7 @@ func newSession(server *Server, conn net.Conn) *session {
 		terms: server.options.terms(),
 	}
 	s.stats.init(conn)
+	s.in.large = &server.inputs
 	s.out.terms = s.terms
 	s.done.onRefused = s.done.note
 	s.direct = newDirect(conn)
@@ -86,6 +87,7 @@ func newSession(server *Server, conn net.Conn) *session {
 // run serves the connection until it ends, and closes it. A cancelled context ends it at once.
 func (s *session) run(ctx context.Context) {
 	defer s.conn.Close()
+	defer s.in.free()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {

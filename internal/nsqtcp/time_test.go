@@ -116,7 +116,7 @@ func TestQuietSessionGivesItsBufferBack(t *testing.T) {
 }
 
 func TestReadBufferGrowsWithWhatComes(t *testing.T) {
-	var in input
+	in := input{large: &largeInputs{limit: 3 << 20}}
 	sizes := []int{}
 	for range 12 {
 		in.makeRoom(3 << 20)
