@@ -36,11 +36,8 @@ type Log struct {
 
 	tail     tail // behind the last committed entry
 	proposed tail // behind the last collected entry
-	entries  []record.Entry
-	groups   []group // who proposed entries[i]
 	taken    []*broker.Proposal
-	merger   record.Builder
-	merging  []record.Batch // scratch of merge
+	former   Former // of taken
 }
 
 var (
@@ -116,23 +113,19 @@ func answer(p *broker.Proposal) {
 // Collect implements commitlog.Source: it gives the waiting proposals their place in the log.
 func (l *Log) Collect(limitBytes int) []record.Entry {
 	l.taken = l.take(limitBytes)
-	l.entries, l.groups = l.entries[:0], l.groups[:0]
-	l.group(l.taken)
+	l.former.Form(l.taken)
 	now := time.Now().UnixNano()
-	for _, g := range l.groups {
+	for i := range l.former.Entries {
+		e := &l.former.Entries[i]
 		l.proposed.index++
 		l.proposed.time = max(l.proposed.time, now)
-		e := record.Entry{
-			Kind: g.kind, Flags: g.flags, Term: term, Index: l.proposed.index,
-			Base: l.proposed.next, Time: l.proposed.time, Payload: g.payload,
-		}
+		e.Term, e.Index, e.Base, e.Time = term, l.proposed.index, l.proposed.next, l.proposed.time
 		if e.Kind == record.KindBatch {
 			record.Batch(e.Payload).Stamp(e.Base, int32(term))
 			l.proposed.next = e.Next()
 		}
-		l.entries = append(l.entries, e)
 	}
-	return l.entries
+	return l.former.Entries
 }
 
 // take moves waiting proposals out of pending until they reach limitBytes.
@@ -174,21 +167,20 @@ func (l *Log) Done(err error) {
 
 // forget lets go of what was collected.
 func (l *Log) forget() {
+	l.former.Clear()
 	clear(l.taken)
-	clear(l.entries)
-	clear(l.groups)
-	l.taken, l.entries, l.groups = l.taken[:0], l.entries[:0], l.groups[:0]
+	l.taken = l.taken[:0]
 }
 
 // commit applies the collected entries and answers for them.
 func (l *Log) commit() {
 	l.tail = l.proposed
-	for i := range l.entries {
-		e := &l.entries[i]
+	for i := range l.former.Entries {
+		e := &l.former.Entries[i]
 		l.high.Store(int64(e.Next()))
 		l.machine.Apply(e)
 		base := e.Base
-		for _, p := range l.groups[i].proposals {
+		for _, p := range l.former.Owners[i] {
 			p.Base = base
 			if p.Kind == record.KindBatch {
 				base += record.Offset(record.Batch(p.Payload).Count())

@@ -119,7 +119,7 @@ func (l *Log) Collect(limitBytes int) []record.Entry {
 		}
 		return nil
 	}
-	if l.former.form(l.take(limitBytes)); len(l.former.entries) > 0 {
+	if l.former.Form(l.take(limitBytes)); len(l.former.Entries) > 0 {
 		l.propose()
 	}
 	if g.node.HasReady() {
@@ -138,8 +138,8 @@ func (l *Log) propose() {
 	last := uint64(l.store.Bounds().LastIndex) // there is one round at a time: all before is stored
 	now := time.Now().UnixNano()
 	m := &raftpb.Message{Type: raftpb.MsgProp.Enum(), From: new(uint64(self))}
-	for i := range f.entries {
-		e := &f.entries[i]
+	for i := range f.Entries {
+		e := &f.Entries[i]
 		last++
 		g.proposed.time = max(g.proposed.time, now)
 		e.Base, e.Time = g.proposed.next, g.proposed.time
@@ -147,7 +147,7 @@ func (l *Log) propose() {
 			record.Batch(e.Payload).Stamp(e.Base, int32(g.storage.hard.term))
 			g.proposed.next = e.Next()
 		}
-		g.owners = append(g.owners, owner{last, f.owners[i]})
+		g.owners = append(g.owners, owner{last, f.Owners[i]})
 		entry := &raftpb.Entry{}
 		if l.logs.options.Payloads == Beside {
 			g.payloads[last] = e.Payload

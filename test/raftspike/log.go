@@ -9,6 +9,7 @@ import (
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/commitlog"
 	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/replica"
 )
 
 // Log is one partition's log as a Raft group of one voter. It implements broker.Log, and commitlog.Source for the commit
@@ -38,7 +39,7 @@ type Log struct {
 	// Owned by the commit rounds.
 
 	group  group
-	former former
+	former replica.Former
 	taken  []*broker.Proposal // by the last Collect; all are answered by its Done, unless the disk is full
 }
 
