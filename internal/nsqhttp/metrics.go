@@ -68,6 +68,8 @@ func newCollector(b *broker.Broker) *collector {
 				func(c *broker.ChannelStats) float64 { return float64(c.TimeoutCount) }),
 			ofChannel(counter, "dropped_messages_total", "Messages that an ephemeral channel dropped because it was full.",
 				func(c *broker.ChannelStats) float64 { return float64(c.DroppedCount) }),
+			ofChannel(counter, "lost_messages_total", "Messages given up by a repair of a damaged log, which the channel passed over.",
+				func(c *broker.ChannelStats) float64 { return float64(c.LostCount) }),
 			ofChannel(gauge, "depth_messages", "Messages that wait, without those in flight and deferred.",
 				func(c *broker.ChannelStats) float64 { return float64(c.Depth) }),
 			ofChannel(gauge, "in_flight_messages", "Messages at consumers, not yet finished.",
