@@ -81,7 +81,7 @@ func (b *Broker) createInCatalog(ctx context.Context, name string) (catalog.Topi
 
 func (b *Broker) createEphemeral(name string) (*Topic, error) {
 	t := newTopic(b, name, newTopicID())
-	t.partition.log = newMemLog(t.partition, b.options.EphemeralMessages)
+	t.partition.log = newMemLog(t.partition, b.options.EphemeralMessages, b.options.EphemeralBytes)
 	if err := t.partition.log.Start(0); err != nil {
 		return nil, err
 	}

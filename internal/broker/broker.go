@@ -107,7 +107,7 @@ func (b *Broker) openTopics(present map[LogID]bool) error {
 		return nil
 	})
 	for id := range present {
-		b.options.Logger.Info("deleting a log that no topic claims", slog.Uint64("topic_id", id.Topic))
+		b.options.Logger.Warn("deleting a log that no topic claims: the rest of a creation or deletion that was cut short", slog.Uint64("topic_id", id.Topic))
 		if err := b.logs.Delete(id); err != nil {
 			return fmt.Errorf("delete unclaimed log of topic %016x: %w", id.Topic, err)
 		}

@@ -21,7 +21,7 @@ func (b *Broker) keep(ctx context.Context) {
 			if ctx.Err() != nil {
 				return
 			}
-			t.partition.keep()
+			t.partition.keep(ctx)
 		}
 		b.keepCatalog()
 	}
@@ -46,7 +46,7 @@ func (b *Broker) keepCatalog() {
 
 // keep does what is due for one partition. Its errors are logged: the next round tries again, and the log tells by itself when
 // it has failed for good.
-func (p *partition) keep() {
+func (p *partition) keep(ctx context.Context) {
 	if p.topic.ephemeral || p.failure() != nil {
 		return
 	}
@@ -57,7 +57,7 @@ func (p *partition) keep() {
 			return
 		}
 	}
-	if err := p.retain(time.Now()); err != nil && !isFinal(err) {
+	if err := p.retain(ctx, time.Now()); err != nil && !isFinal(err) && ctx.Err() == nil {
 		logger.Warn("finished segments not deleted", slog.String("topic", p.topic.name), slog.Any("error", err))
 	}
 }

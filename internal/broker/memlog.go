@@ -13,8 +13,9 @@ import (
 // Concurrency: mu guards the state. Proposals queue up in pending, and the goroutine that finds nobody working commits them all
 // in order, outside the mutex.
 type memLog struct {
-	machine Machine
-	bound   int // messages kept
+	machine    Machine
+	bound      int   // messages kept
+	boundBytes int64 // of their batches; the newest batch is kept whatever its size
 
 	mu struct {
 		sync.Mutex
@@ -22,6 +23,7 @@ type memLog struct {
 		working bool
 		closed  bool
 		batches []memBatch // oldest first
+		bytes   int64      // of batches
 		start   record.Offset
 		next    record.Offset
 		index   record.Index
@@ -35,7 +37,9 @@ type memBatch struct {
 
 var _ Log = (*memLog)(nil)
 
-func newMemLog(m Machine, bound int) *memLog { return &memLog{machine: m, bound: bound} }
+func newMemLog(m Machine, bound int, boundBytes int64) *memLog {
+	return &memLog{machine: m, bound: bound, boundBytes: boundBytes}
+}
 
 // Start implements Log.
 func (l *memLog) Start(record.Index) error {
@@ -82,16 +86,22 @@ func (l *memLog) commitLocked(p *Proposal) record.Entry {
 		b := record.Batch(p.Payload)
 		b.Stamp(e.Base, 1)
 		l.mu.batches = append(l.mu.batches, memBatch{b, e.Time})
+		l.mu.bytes += int64(len(b))
 		l.mu.next = e.Next()
 		l.trimLocked()
 	}
 	return e
 }
 
-// trimLocked drops the oldest batches that the bound does not need.
+// trimLocked drops the oldest batches that the bounds leave no room for.
 func (l *memLog) trimLocked() {
 	drop := 0
-	for drop < len(l.mu.batches)-1 && l.mu.next-l.mu.batches[drop+1].batch.BaseOffset() >= record.Offset(l.bound) {
+	for drop < len(l.mu.batches)-1 {
+		enough := l.mu.next-l.mu.batches[drop+1].batch.BaseOffset() >= record.Offset(l.bound)
+		if !enough && l.mu.bytes <= l.boundBytes {
+			break
+		}
+		l.mu.bytes -= int64(len(l.mu.batches[drop].batch))
 		drop++
 	}
 	if drop > 0 {
@@ -131,7 +141,7 @@ func (l *memLog) Close() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mu.closed = true
-	l.mu.batches = nil
+	l.mu.batches, l.mu.bytes = nil, 0
 	l.mu.start = l.mu.next
 	return nil
 }

@@ -13,7 +13,7 @@ func memTopic(tb testing.TB, keep int) *Topic {
 	b := &Broker{options: Options{EphemeralMessages: keep}, started: time.Now(), budget: newBudget(1 << 20)}
 	b.options.setDefaults()
 	t := newTopic(b, "e#ephemeral", 1)
-	t.partition.log = newMemLog(t.partition, keep)
+	t.partition.log = newMemLog(t.partition, keep, 1<<20)
 	if err := t.partition.log.Start(0); err != nil {
 		tb.Fatal(err)
 	}
@@ -35,6 +35,22 @@ func TestEphemeralTopicForgetsTheDueTimesOfWhatItDropped(t *testing.T) {
 	}
 	if got := len(topic.partition.mu.dispatch.backlog); got != 10 {
 		t.Errorf("%d due times are kept for 10 messages", got)
+	}
+}
+
+func TestEphemeralTopicIsBoundedInBytes(t *testing.T) {
+	topic := memTopic(t, 10_000)
+	var b record.Builder
+	for range 100 {
+		b.Append(make([]byte, 100<<10), 0)
+		topic.Publish(&Proposal{Payload: b.Finish(0), Messages: 1})
+	}
+	start, end := topic.partition.log.Bounds()
+	if kept := end - start; end != 100 || kept < 9 || kept > 10 {
+		t.Errorf("%d messages of 100 KiB are kept in 1 MiB, of %d", kept, end)
+	}
+	if depth := topic.partition.depth(); depth != int64(end-start) {
+		t.Errorf("depth %d, want what is kept, %d", depth, end-start)
 	}
 }
 

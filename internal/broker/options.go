@@ -18,6 +18,8 @@ type Options struct {
 	// EphemeralMessages bounds the messages that an ephemeral topic or channel keeps; the oldest are dropped and counted.
 	// Default 10,000.
 	EphemeralMessages int
+	// EphemeralBytes bounds the batches that an ephemeral topic keeps, in bytes; the oldest are dropped. Default 64 MiB.
+	EphemeralBytes int64
 	// FlushInterval is how often finishes and requeues are recorded. Default 50ms.
 	FlushInterval time.Duration
 	// CheckpointBytes is how much log may follow a partition's checkpoint before the next one is written. Default 16 MiB.
@@ -39,6 +41,7 @@ func (o *Options) setDefaults() {
 	setDefault(&o.MaxMsgTimeout, 15*time.Minute)
 	setDefault(&o.MaxUnfinished, 4_000_000)
 	setDefault(&o.EphemeralMessages, 10_000)
+	setDefault(&o.EphemeralBytes, 64<<20)
 	setDefault(&o.FlushInterval, 50*time.Millisecond)
 	setDefault(&o.CheckpointBytes, 16<<20)
 	setDefault(&o.PublishBytes, 64<<20)
@@ -59,8 +62,8 @@ func (o *Options) Validate() error {
 	switch {
 	case o.MaxUnfinished < 0:
 		return fmt.Errorf("MaxUnfinished %d: must not be negative", o.MaxUnfinished)
-	case o.EphemeralMessages < 0:
-		return fmt.Errorf("EphemeralMessages %d: must not be negative", o.EphemeralMessages)
+	case o.EphemeralMessages < 0 || o.EphemeralBytes < 0:
+		return fmt.Errorf("EphemeralMessages %d, EphemeralBytes %d: must not be negative", o.EphemeralMessages, o.EphemeralBytes)
 	case o.FlushInterval < 0 || o.FlushInterval > time.Second:
 		return fmt.Errorf("FlushInterval %v: must be at most 1s", o.FlushInterval)
 	case o.CheckpointBytes < 0 || o.PublishBytes < 0 || o.RetainBytes < 0:

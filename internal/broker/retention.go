@@ -17,7 +17,7 @@ const carryEntryBytes = 1 << 20
 // retain deletes the oldest sealed segments that are no longer wanted for replay and in which no channel has anything left to
 // do. Where little is left, those messages are carried forward, so that one message deferred for a month does not hold a month
 // of segments.
-func (p *partition) retain(now time.Time) error {
+func (p *partition) retain(ctx context.Context, now time.Time) error {
 	segments := p.log.Segments()
 	var bytes int64
 	for _, s := range segments {
@@ -36,7 +36,7 @@ func (p *partition) retain(now time.Time) error {
 			break // asked first: a channel made from here on begins above s
 		}
 		if left := p.unfinished(s); len(left) > 0 {
-			if done, err := p.carry(s, left); err != nil {
+			if done, err := p.carry(ctx, s, left); err != nil {
 				return err
 			} else if !done {
 				break
@@ -48,7 +48,7 @@ func (p *partition) retain(now time.Time) error {
 	if below < 0 {
 		return nil
 	}
-	if err := p.coverTwice(); err != nil {
+	if err := p.coverTwice(ctx); err != nil {
 		return err
 	}
 	if err := p.log.Trim(below); err != nil {
@@ -70,11 +70,11 @@ func (p *partition) dropTrimmed() {
 
 // coverTwice writes two checkpoints, a small entry apart: a segment may go only when the older of the two stored ones covers it
 // as well, so that a damaged checkpoint never costs more than its own repair.
-func (p *partition) coverTwice() error {
+func (p *partition) coverTwice(ctx context.Context) error {
 	if err := p.checkpoint(); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), keeperWait)
+	ctx, cancel := context.WithTimeout(ctx, keeperWait)
 	defer cancel()
 	if err := p.propose(ctx, control{op: opProgress}); err != nil {
 		return err
@@ -145,7 +145,7 @@ func carryMax(s Segment) int {
 
 // carry repeats the messages of a segment in carry entries, if they are less than an eighth of it. It reports whether the
 // segment may go now.
-func (p *partition) carry(s Segment, left []record.Offset) (bool, error) {
+func (p *partition) carry(ctx context.Context, s Segment, left []record.Offset) (bool, error) {
 	tried := carryAttempt{s.First, len(left)}
 	if len(left) > carryMax(s) || p.carryTooLarge == tried {
 		return false, nil
@@ -157,14 +157,14 @@ func (p *partition) carry(s Segment, left []record.Offset) (bool, error) {
 	c := carrier{log: p.log, reader: p.log.NewReader(), wanted: wanted, limit: s.Bytes / carryShare}
 	defer c.reader.Release()
 	for _, offset := range left {
-		if err := c.add(offset); err != nil {
+		if err := c.add(ctx, offset); err != nil {
 			return false, err
 		}
 	}
 	if c.tooLarge {
 		p.carryTooLarge = tried
 	}
-	return !c.tooLarge, c.flush()
+	return !c.tooLarge, c.flush(ctx)
 }
 
 // carryAttempt is an attempt to carry so many messages out of a segment.
@@ -187,7 +187,7 @@ type carrier struct {
 }
 
 // add collects the message at offset, together with all wanted ones of its batch.
-func (c *carrier) add(offset record.Offset) error {
+func (c *carrier) add(ctx context.Context, offset record.Offset) error {
 	if !c.wanted[offset] || c.tooLarge || c.lost.contains(offset) {
 		return nil
 	}
@@ -220,20 +220,20 @@ func (c *carrier) add(offset record.Offset) error {
 	}
 	c.payload = record.AppendCarried(c.payload, time, part)
 	if len(c.payload) >= carryEntryBytes {
-		return c.flush()
+		return c.flush(ctx)
 	}
 	return nil
 }
 
 // flush proposes what was collected and waits until it is committed.
-func (c *carrier) flush() error {
+func (c *carrier) flush(ctx context.Context) error {
 	if len(c.payload) == 0 || c.tooLarge {
 		return nil
 	}
 	done := make(waiter, 1)
 	c.log.Propose(&Proposal{Kind: record.KindCarry, Payload: c.payload, Owner: done})
 	c.payload = nil
-	ctx, cancel := context.WithTimeout(context.Background(), keeperWait)
+	ctx, cancel := context.WithTimeout(ctx, keeperWait)
 	defer cancel()
 	return done.wait(ctx)
 }
