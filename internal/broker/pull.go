@@ -90,45 +90,48 @@ func (s *Subscription) take(max int, wait bool) bool {
 	c := s.channel
 	now := c.partition.broker.now()
 	c.mu.Lock()
-	var client Client
-	called := s.called
-	s.called = false
-	if !s.closing && !s.closed && c.mu.leading && wait && !called && c.mu.queue.Waiting() {
-		// Not the session's turn, though it is busy and could be quicker: it goes to the end of the line.
-		c.mu.queue.Wait(s.session)
-		if client = c.nextLocked(now); client != s.client {
-			c.mu.Unlock()
-			if client != nil {
-				client.Wake()
-			}
-			return false
-		}
-		client, s.called = nil, false
-	}
-	if !s.closing && !s.closed && c.mu.leading {
-		s.pull.taken = c.mu.queue.Take(now, s.session, c.end(), max, s.pull.taken[:0])
-		s.pull.runs = s.pull.taken
-		for end := c.end(); len(s.pull.runs) == 0 && wait; {
-			c.mu.queue.Wait(s.session)
-			c.waiting.Store(true)
-			again := c.end()
-			if again == end {
-				break
-			}
-			end = again // the position moved before the committer could see that this session waits: look again
-			s.pull.taken = c.mu.queue.Take(now, s.session, end, max, s.pull.taken[:0])
-			s.pull.runs = s.pull.taken
-		}
-		if len(s.pull.runs) > 0 {
-			client = c.nextLocked(now) // there may be more: pass the baton on
-			c.changedLocked(now)
-		}
-	}
+	client := s.takeLocked(now, max, wait)
 	c.mu.Unlock()
 	if client != nil && client != s.client {
 		client.Wake()
 	}
 	return len(s.pull.runs) > 0
+}
+
+// takeLocked is take under the channel's mutex. It returns the client to wake once that is released.
+func (s *Subscription) takeLocked(now queue.Now, max int, wait bool) Client {
+	c, p := s.channel, &s.pull
+	called := s.called
+	s.called = false
+	if s.closing || s.closed || !c.mu.leading {
+		return nil
+	}
+	if wait && !called && c.mu.queue.Waiting() {
+		// Not the session's turn, though it is busy and could be quicker: it goes to the end of the line.
+		c.mu.queue.Wait(s.session)
+		if client := c.nextLocked(now); client != s.client {
+			return client
+		}
+		s.called = false
+	}
+	for end := c.end(); ; {
+		p.taken = c.mu.queue.Take(now, s.session, end, max, p.taken[:0])
+		p.runs = p.taken
+		if len(p.runs) > 0 {
+			c.changedLocked(now)
+			return c.nextLocked(now) // there may be more: pass the baton on
+		}
+		if !wait {
+			return nil
+		}
+		c.mu.queue.Wait(s.session)
+		c.waiting.Store(true)
+		again := c.end()
+		if again == end {
+			return nil
+		}
+		end = again // the position moved before the committer could see that this session waits: look again
+	}
 }
 
 // deliver hands the messages of a run to sink until it ends or a limit is reached, and shortens the run by what it delivered.
