@@ -22,8 +22,14 @@ type node struct {
 }
 
 func newNode(t *testing.T, o hostile.Options) *node {
+	return newNodeWith(t, o, func(*broker.Options) {})
+}
+
+// newNodeWith returns a node whose broker has options of its own.
+func newNodeWith(t *testing.T, o hostile.Options, change func(*broker.Options)) *node {
 	n := &node{t: t, logs: hostile.New(o)}
 	n.options = broker.Options{FlushInterval: 5 * time.Millisecond, KeepInterval: 20 * time.Millisecond}
+	change(&n.options)
 	n.open()
 	t.Cleanup(func() { n.stop() })
 	return n

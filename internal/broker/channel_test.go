@@ -292,10 +292,9 @@ func TestCleanRestartDeliversNothingFinishedAgain(t *testing.T) {
 func TestFinishedSegmentsAreDeleted(t *testing.T) {
 	o := hostile.Benign()
 	o.SegmentBytes = 2 << 10
-	n := newNode(t, o)
-	n.stop()
-	n.options.Retain = -1
-	n.open()
+	n := newNodeWith(t, o, func(o *broker.Options) {
+		o.Retain = -1
+	})
 	c := n.subscribe("t", "c", 100, plain)
 	for range 20 {
 		n.publish("t", numbered("some longer body to fill segments ", 20)...)
@@ -313,10 +312,9 @@ func TestFinishedSegmentsAreDeleted(t *testing.T) {
 func TestUnfinishedMessageIsCarriedOutOfOldSegments(t *testing.T) {
 	o := hostile.Benign()
 	o.SegmentBytes = 2 << 10
-	n := newNode(t, o)
-	n.stop()
-	n.options.Retain = -1
-	n.open()
+	n := newNodeWith(t, o, func(o *broker.Options) {
+		o.Retain = -1
+	})
 	n.channel("t", "c")
 	due := time.Now().Add(1500 * time.Millisecond)
 	if err := publish(n.topic("t"), due, "carried"); err != nil {
@@ -371,10 +369,9 @@ func (s *slowSink) Deliver(*broker.Message) {
 func TestPullGoesOnWhenWhatItHoldsWasEmptiedAndDeleted(t *testing.T) {
 	o := hostile.Benign()
 	o.SegmentBytes = 1 << 10
-	n := newNode(t, o)
-	n.stop()
-	n.options.Retain = -1
-	n.open()
+	n := newNodeWith(t, o, func(o *broker.Options) {
+		o.Retain = -1
+	})
 	c := n.subscribe("t", "c", 60, plain)
 	for range 6 {
 		n.publish("t", numbered("a body that fills segments soon ", 10)...)

@@ -29,10 +29,9 @@ func TestEphemeralChannelIsNotAFirstChannel(t *testing.T) {
 }
 
 func TestEphemeralChannelDropsTheOldestBeyondItsBound(t *testing.T) {
-	n := newNode(t, hostile.Benign())
-	n.stop()
-	n.options.EphemeralMessages = 10
-	n.open()
+	n := newNodeWith(t, hostile.Benign(), func(o *broker.Options) {
+		o.EphemeralMessages = 10
+	})
 	n.channel("t", "durable")
 	c := n.subscribe("t", "tail#ephemeral", 0, plain)
 	n.publish("t", numbered("m", 25)...)
@@ -62,10 +61,9 @@ func TestEphemeralTopicLivesInMemoryAndGoesWithItsLastChannel(t *testing.T) {
 }
 
 func TestEphemeralTopicKeepsOnlyTheNewest(t *testing.T) {
-	n := newNode(t, hostile.Benign())
-	n.stop()
-	n.options.EphemeralMessages = 100
-	n.open()
+	n := newNodeWith(t, hostile.Benign(), func(o *broker.Options) {
+		o.EphemeralMessages = 100
+	})
 	topic := n.topic("e#ephemeral")
 	for i := range 50 {
 		n.publish("e#ephemeral", numbered("batch", 10)...)
@@ -89,10 +87,9 @@ func TestEphemeralTopicKeepsOnlyTheNewest(t *testing.T) {
 func TestEphemeralChannelSkipsWhatRetentionDeleted(t *testing.T) {
 	o := hostile.Benign()
 	o.SegmentBytes = 1 << 10
-	n := newNode(t, o)
-	n.stop()
-	n.options.Retain = -1
-	n.open()
+	n := newNodeWith(t, o, func(o *broker.Options) {
+		o.Retain = -1
+	})
 	durable := n.subscribe("t", "durable", 100, plain)
 	tail := n.subscribe("t", "tail#ephemeral", 3, plain)
 	n.publish("t", numbered("first", 3)...)

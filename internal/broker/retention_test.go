@@ -4,17 +4,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/testkit/hostile"
 )
 
 func TestRetentionKeepsTheBacklogThatAFirstChannelIsJustTaking(t *testing.T) {
 	o := hostile.Benign()
 	o.SegmentBytes = 100
-	n := newNode(t, o)
-	n.stop()
-	n.options.Retain = -1
-	n.options.KeepInterval = time.Nanosecond // without a pause
-	n.open()
+	n := newNodeWith(t, o, func(o *broker.Options) {
+		o.Retain = -1
+		o.KeepInterval = time.Nanosecond // without a pause
+	})
 	for _, name := range numbered("t", 300) {
 		for _, body := range numbered("", 6) {
 			n.publish(name, body)

@@ -131,10 +131,9 @@ func TestEphemeralTopicCanBeEnteredWhileItsLastClientLeaves(t *testing.T) {
 }
 
 func TestDeferredMessagesAreBounded(t *testing.T) {
-	n := newNode(t, hostile.Benign())
-	n.stop()
-	n.options.MaxUnfinished = 10
-	n.open()
+	n := newNodeWith(t, hostile.Benign(), func(o *broker.Options) {
+		o.MaxUnfinished = 10
+	})
 	later := time.Now().Add(time.Hour)
 	if err := publish(n.topic("backlog"), later, numbered("m", 10)...); err != nil {
 		t.Fatal(err)
