@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"time"
@@ -38,23 +39,16 @@ func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	setDefault(&o.MaxMsgTimeout, 15*time.Minute)
-	setDefault(&o.MaxUnfinished, 4_000_000)
-	setDefault(&o.EphemeralMessages, 10_000)
-	setDefault(&o.EphemeralBytes, 64<<20)
-	setDefault(&o.FlushInterval, 50*time.Millisecond)
-	setDefault(&o.CheckpointBytes, 16<<20)
-	setDefault(&o.PublishBytes, 64<<20)
-	setDefault(&o.Retain, 24*time.Hour)
-	setDefault(&o.RetainBytes, 1<<30)
-	setDefault(&o.KeepInterval, time.Second)
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
+	o.MaxMsgTimeout = cmp.Or(o.MaxMsgTimeout, 15*time.Minute)
+	o.MaxUnfinished = cmp.Or(o.MaxUnfinished, 4_000_000)
+	o.EphemeralMessages = cmp.Or(o.EphemeralMessages, 10_000)
+	o.EphemeralBytes = cmp.Or(o.EphemeralBytes, 64<<20)
+	o.FlushInterval = cmp.Or(o.FlushInterval, 50*time.Millisecond)
+	o.CheckpointBytes = cmp.Or(o.CheckpointBytes, 16<<20)
+	o.PublishBytes = cmp.Or(o.PublishBytes, 64<<20)
+	o.Retain = cmp.Or(o.Retain, 24*time.Hour)
+	o.RetainBytes = cmp.Or(o.RetainBytes, 1<<30)
+	o.KeepInterval = cmp.Or(o.KeepInterval, time.Second)
 }
 
 // Validate names the first field that is out of range.

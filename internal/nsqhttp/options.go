@@ -1,6 +1,7 @@
 package nsqhttp
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"time"
@@ -60,24 +61,17 @@ func (o *Options) setDefaults() {
 	if o.Registry == nil {
 		o.Registry = prometheus.NewRegistry()
 	}
-	setDefault(&o.Version, version.NSQ)
-	setDefault(&o.MaxMsgSize, 1<<20)
-	setDefault(&o.MaxBodySize, 5<<20)
-	setDefault(&o.MaxConnections, 8192)
-	setDefault(&o.BodyBytes, 128<<20)
+	o.Version = cmp.Or(o.Version, version.NSQ)
+	o.MaxMsgSize = cmp.Or(o.MaxMsgSize, 1<<20)
+	o.MaxBodySize = cmp.Or(o.MaxBodySize, 5<<20)
+	o.MaxConnections = cmp.Or(o.MaxConnections, 8192)
+	o.BodyBytes = cmp.Or(o.BodyBytes, 128<<20)
 	o.BodyBytes = max(o.BodyBytes, 4*int64(max(o.MaxMsgSize, o.MaxBodySize)))
-	setDefault(&o.MaxReqTimeout, time.Hour)
-	setDefault(&o.MaxHeartbeatInterval, time.Minute)
-	setDefault(&o.MaxOutputBufferSize, 64<<10)
-	setDefault(&o.MaxOutputBufferTimeout, 30*time.Second)
-	setDefault(&o.MaxDeflateLevel, 6)
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
+	o.MaxReqTimeout = cmp.Or(o.MaxReqTimeout, time.Hour)
+	o.MaxHeartbeatInterval = cmp.Or(o.MaxHeartbeatInterval, time.Minute)
+	o.MaxOutputBufferSize = cmp.Or(o.MaxOutputBufferSize, 64<<10)
+	o.MaxOutputBufferTimeout = cmp.Or(o.MaxOutputBufferTimeout, 30*time.Second)
+	o.MaxDeflateLevel = cmp.Or(o.MaxDeflateLevel, 6)
 }
 
 // Validate names the first field that is out of range.

@@ -1,6 +1,7 @@
 package nsqtcp
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"time"
@@ -54,30 +55,23 @@ func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	setDefault(&o.Version, "1.3.0")
-	setDefault(&o.MaxConnections, 65_536)
-	setDefault(&o.MaxMsgSize, 1<<20)
-	setDefault(&o.MaxBodySize, 5<<20)
-	setDefault(&o.InputBytes, 256<<20)
+	o.Version = cmp.Or(o.Version, "1.3.0")
+	o.MaxConnections = cmp.Or(o.MaxConnections, 65_536)
+	o.MaxMsgSize = cmp.Or(o.MaxMsgSize, 1<<20)
+	o.MaxBodySize = cmp.Or(o.MaxBodySize, 5<<20)
+	o.InputBytes = cmp.Or(o.InputBytes, 256<<20)
 	o.InputBytes = max(o.InputBytes, 4*int64(max(o.MaxMsgSize, o.MaxBodySize)))
-	setDefault(&o.MaxRdyCount, 2500)
-	setDefault(&o.MsgTimeout, time.Minute)
-	setDefault(&o.MaxMsgTimeout, 15*time.Minute)
-	setDefault(&o.MaxReqTimeout, time.Hour)
-	setDefault(&o.HeartbeatInterval, 30*time.Second)
-	setDefault(&o.MaxHeartbeatInterval, time.Minute)
-	setDefault(&o.MaxOutputBufferSize, 64<<10)
-	setDefault(&o.OutputBufferTimeout, 250*time.Millisecond)
-	setDefault(&o.MinOutputBufferTimeout, 25*time.Millisecond)
-	setDefault(&o.MaxOutputBufferTimeout, 30*time.Second)
-	setDefault(&o.MaxDeflateLevel, 6)
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
+	o.MaxRdyCount = cmp.Or(o.MaxRdyCount, 2500)
+	o.MsgTimeout = cmp.Or(o.MsgTimeout, time.Minute)
+	o.MaxMsgTimeout = cmp.Or(o.MaxMsgTimeout, 15*time.Minute)
+	o.MaxReqTimeout = cmp.Or(o.MaxReqTimeout, time.Hour)
+	o.HeartbeatInterval = cmp.Or(o.HeartbeatInterval, 30*time.Second)
+	o.MaxHeartbeatInterval = cmp.Or(o.MaxHeartbeatInterval, time.Minute)
+	o.MaxOutputBufferSize = cmp.Or(o.MaxOutputBufferSize, 64<<10)
+	o.OutputBufferTimeout = cmp.Or(o.OutputBufferTimeout, 250*time.Millisecond)
+	o.MinOutputBufferTimeout = cmp.Or(o.MinOutputBufferTimeout, 25*time.Millisecond)
+	o.MaxOutputBufferTimeout = cmp.Or(o.MaxOutputBufferTimeout, 30*time.Second)
+	o.MaxDeflateLevel = cmp.Or(o.MaxDeflateLevel, 6)
 }
 
 // Validate names the first field that is out of range, defaults applied.
