@@ -57,8 +57,9 @@ type Proposal struct {
 
 	// Set by the log before Owner.Proposed is called.
 
-	Err  error         // nil once committed; else one of the errors above
-	Base record.Offset // of a committed batch, the offset of its first message
+	Err   error         // nil once committed; else one of the errors above
+	Base  record.Offset // of a committed batch, the offset of its first message
+	Index record.Index  // of the committed entry
 
 	// Set by Topic.Publish.
 

@@ -14,6 +14,9 @@ import (
 	"slices"
 )
 
+// NodeID names a node of a cluster for all time: a small number, given out once and never again. 0 is none.
+type NodeID uint64
+
 // Topic is one incarnation of a named stream.
 type Topic struct {
 	Name string

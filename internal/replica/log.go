@@ -181,7 +181,7 @@ func (l *Log) commit() {
 		l.machine.Apply(e)
 		base := e.Base
 		for _, p := range l.former.Owners[i] {
-			p.Base = base
+			p.Base, p.Index = base, e.Index
 			if p.Kind == record.KindBatch {
 				base += record.Offset(record.Batch(p.Payload).Count())
 			}
