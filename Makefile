@@ -8,7 +8,7 @@ BENCHTIME   ?= 1s
 # A binary that depends on nothing: no libc, no build path.
 BUILDFLAGS   = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
 
-.PHONY: help build run test check format vet lint race process npm demo fuzz bench clean
+.PHONY: help build run test check format vet lint race ui process npm demo fuzz bench clean
 
 help:            ## list the commands
 	@sed -nE "s|^([a-z]+):[^#]*## (.*)|\1\t\2|p" Makefile | expand -t 12
@@ -23,7 +23,7 @@ run: build       ## build bin/weir and start `weir serve`, data in ./weir-data
 test:            ## all tests that need Go alone, within five minutes
 	$(GO) test -timeout 5m ./...
 
-check: format vet lint race process  ## what `make test` leaves out: linters, race detector, tests with processes and real clients
+check: format vet lint race ui process  ## what `make test` leaves out: linters, race detector, tests with processes and real clients
 
 format:          ## fail if a file is not as gofmt writes it
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
@@ -35,6 +35,9 @@ vet:             ## go vet, process tests included
 
 lint:            ## staticcheck, process tests included
 	$(GO) run $(STATICCHECK) -tags process ./...
+
+ui: npm          ## the admin page: its types, and that its libraries are what npm has
+	cd test/browser && node vendor.mjs && npx --no-install tsc --project .
 
 race:            ## the packages' tests under the race detector
 	$(GO) test -race -timeout 8m ./internal/... ./cmd/...
