@@ -113,7 +113,7 @@ func TestLayersKeepTheBrokerApartFromStorage(t *testing.T) {
 			}
 		}
 	}
-	for _, pure := range []string{"record", "queue", "catalog"} {
+	for _, pure := range []string{"record", "queue", "catalog", "lookup/registry"} {
 		if !slices.Contains(rules.Pure, pure) {
 			t.Errorf("layers.txt does not call %s pure", pure)
 		}
