@@ -45,9 +45,9 @@ race:            ## the packages' tests under the race detector
 process: build stock npm  ## tests that kill and freeze real processes and use real clients
 	WEIR_TEST_BINARY=$(CURDIR)/bin/weir WEIR_TEST_STOCK_NSQD=$(CURDIR)/bin/stock/nsqd $(GO) test -tags process -count=1 -timeout 10m ./test/...
 
-stock:           ## build stock nsqd into bin/stock, for the tests that compare with it
+stock:           ## build stock NSQ's daemons and tools into bin/stock, for the tests that compare with them
 	@mkdir -p bin/stock
-	cd test/stock && $(GO) build -o ../../bin/stock/ github.com/nsqio/nsq/apps/nsqd
+	cd test/stock && $(GO) build -o ../../bin/stock/ tool
 
 npm:             ## install the JavaScript clients that the process tests use
 	@command -v node >/dev/null || { echo "installing nodejs"; apt-get install -y --no-install-recommends nodejs npm; }
