@@ -1,6 +1,7 @@
 package broker_test
 
 import (
+	"context"
 	"errors"
 	"testing"
 	"time"
@@ -453,4 +454,14 @@ func TestEmptyOfAPausedTopicDropsWhatItsChannelsHaveNotRead(t *testing.T) {
 	}
 	n.restart()
 	n.subscribe("t", "c", 10, plain).expectNothing()
+}
+
+func TestConsumersOfAChannelAreBounded(t *testing.T) {
+	n := newNodeWith(t, hostile.Benign(), func(o *broker.Options) { o.MaxChannelConsumers = 1 })
+	first := n.subscribe("t", "c", 1, plain)
+	_, err := n.Subscribe(context.Background(), "t", "c", first, plain)
+	if err == nil || err.Error() != "consumers for t:c exceeds limit of 1" {
+		t.Errorf("a second consumer: %v", err)
+	}
+	n.subscribe("t", "another", 1, plain)
 }

@@ -16,6 +16,8 @@ type Options struct {
 	// MaxUnfinished bounds the messages of a channel that were read ahead or deferred and are not finished; at the bound the
 	// channel reads no further, and the topic takes no more deferred messages. Default 4,000,000.
 	MaxUnfinished int
+	// MaxChannelConsumers bounds the subscriptions of one channel. Default 0: no bound.
+	MaxChannelConsumers int
 	// EphemeralMessages bounds the messages that an ephemeral topic or channel keeps; the oldest are dropped and counted.
 	// Default 10,000.
 	EphemeralMessages int
@@ -56,6 +58,8 @@ func (o *Options) Validate() error {
 	switch {
 	case o.MaxUnfinished < 0:
 		return fmt.Errorf("MaxUnfinished %d: must not be negative", o.MaxUnfinished)
+	case o.MaxChannelConsumers < 0:
+		return fmt.Errorf("MaxChannelConsumers %d: must not be negative", o.MaxChannelConsumers)
 	case o.EphemeralMessages < 0 || o.EphemeralBytes < 0:
 		return fmt.Errorf("EphemeralMessages %d, EphemeralBytes %d: must not be negative", o.EphemeralMessages, o.EphemeralBytes)
 	case o.FlushInterval < 0 || o.FlushInterval > time.Second:

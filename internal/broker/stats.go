@@ -50,6 +50,7 @@ type ClientStats struct {
 	Snappy        bool
 	TLS           bool
 	UserAgent     string
+	Region, Zone  string // where the client says that it is
 	PubCounts     []PubCount
 }
 

@@ -121,6 +121,9 @@ func (c *Channel) enter(client Client, o SubscribeOptions) (*Subscription, error
 	if c.mu.closed != nil {
 		return nil, c.mu.closed
 	}
+	if most := c.partition.broker.options.MaxChannelConsumers; most > 0 && len(c.mu.subs) >= most {
+		return nil, fmt.Errorf("consumers for %s:%s exceeds limit of %d", c.partition.topic.name, c.name, most) // nsqd's words
+	}
 	c.mu.subs[s] = struct{}{}
 	if c.mu.leading {
 		c.enterLocked(s)

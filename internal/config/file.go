@@ -47,11 +47,17 @@ func (s *Set) parseFile(path string) error {
 	return nil
 }
 
-// setFromFile applies one key. Strings, numbers and booleans are taken as their text, arrays only by lists.
+// setFromFile applies one key. Strings, numbers and booleans are taken as their text, arrays only by lists. As in nsqd's files, a
+// whole number that stands for a duration is in milliseconds, and a list may be one string with commas.
 func (s *Set) setFromFile(st *setting, key, path string, value any) error {
 	where := fmt.Sprintf("%s in %s", key, path)
 	elements, isArray := value.([]any)
+	joined, isString := value.(string)
 	switch {
+	case st.list && isString:
+		for part := range strings.SplitSeq(joined, ",") {
+			elements = append(elements, strings.TrimSpace(part))
+		}
 	case !isArray:
 		elements = []any{value}
 	case !st.list:
@@ -60,7 +66,11 @@ func (s *Set) setFromFile(st *setting, key, path string, value any) error {
 	for _, e := range elements {
 		text := fmt.Sprint(e)
 		switch e.(type) {
-		case string, int64, float64, bool:
+		case int64:
+			if st.duration {
+				text += "ms"
+			}
+		case string, float64, bool:
 		default:
 			return s.refuse(where, text, st)
 		}

@@ -140,7 +140,9 @@ func TestSettingsOfANodeThatAreRefused(t *testing.T) {
 		{parseServe, "--min-output-buffer-timeout=1s", []string{"--min-output-buffer-timeout is 1s"}},
 		{parseServe, "--log-format=xml", []string{"text, json"}},
 		{parseServe, "--mem-queue-size=1", []string{"--mem-queue-size is unknown"}},
-		{parseNsqd, "--tls-cert=x", []string{"nsqd: --tls-cert is unknown", "--tcp-address"}},
+		{parseNsqd, "--no-such-flag=x", []string{"nsqd: --no-such-flag is unknown", "--tcp-address"}},
+		{parseNsqd, "--tcp-address=4150", []string{"--tcp-address", "HOST:PORT", "unix socket"}},
+		{parseNsqd, "--max-channel-consumers=-1", []string{"a whole number from 0"}},
 		{parseNsqd, "--node-id=1024", []string{"0 to 1023"}},
 		{parseNsqd, "--log-level=loud", []string{"debug, info, warn, error, fatal"}},
 	} {
@@ -154,5 +156,42 @@ func TestSettingsOfANodeThatAreRefused(t *testing.T) {
 				t.Errorf("%s: %q lacks %q", c.arg, err, part)
 			}
 		}
+	}
+}
+
+func TestNsqdTakesDefaultsAboveWhatClientsMayAskFor(t *testing.T) {
+	n, err := parseNsqd("--msg-timeout=20m", "--min-output-buffer-timeout=1s", "--output-buffer-timeout=1m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := n.Options.TCP; l.MsgTimeout != 20*time.Minute || l.MaxMsgTimeout != 15*time.Minute {
+		t.Errorf("got %+v", l)
+	}
+}
+
+func TestUnixSocketsAndBroadcastPorts(t *testing.T) {
+	n, err := parseNsqd("--use-unix-sockets", "--tcp-address=/run/nsqd.sock", "--http-address=unix:///run/nsqd-http.sock",
+		"--broadcast-tcp-port=1", "--broadcast-http-port=2", "--topology-zone=z", "--topology-region=r", "--worker-id")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := n.Options
+	if o.TCPAddress != "/run/nsqd.sock" || o.HTTPAddress != "unix:///run/nsqd-http.sock" || o.BroadcastTCPPort != 1 || o.BroadcastHTTPPort != 2 ||
+		o.TCP.TopologyZone != "z" || o.TCP.TopologyRegion != "r" {
+		t.Errorf("got %+v", o)
+	}
+}
+
+func TestWholeNumbersInTheFileAreMilliseconds(t *testing.T) {
+	n, err := parseNsqd("-config=" + writeFile(t, "msg_timeout = 1500\nenable_experiment = \"a, b\"\nmax_req_timeout = \"2500\"\n"))
+	if err == nil {
+		t.Error("a text without a unit is no duration")
+	}
+	n, err = parseNsqd("-config=" + writeFile(t, "msg_timeout = 1500\nmax_req_timeout = \"2.5s\"\nmax_msg_size = 77\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := n.Options.TCP; l.MsgTimeout != 1500*time.Millisecond || l.MaxReqTimeout != 2500*time.Millisecond || l.MaxMsgSize != 77 {
+		t.Errorf("got %+v", l)
 	}
 }

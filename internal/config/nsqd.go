@@ -14,6 +14,7 @@ type ignored struct {
 	duration time.Duration
 	on       bool
 	text     string
+	texts    []string
 }
 
 // Nsqd returns the settings of `weir nsqd`: nsqd's names and defaults, and --sync, --retain and --retain-bytes. A flag of nsqd
@@ -33,6 +34,8 @@ func Nsqd(n *Node) *Set {
 	s.Func("tcp-address", "HOST:PORT", o.TCPAddress, addressForm, "NSQ's TCP protocol", address(&o.TCPAddress))
 	s.Func("http-address", "HOST:PORT", o.HTTPAddress, addressForm+"; empty closes the door", "NSQ's HTTP API, metrics", optionalAddress(&o.HTTPAddress))
 	s.String(&o.Advertise, "broadcast-address", "HOST", "host that others are told to reach this node by (default: the host name)")
+	ports(s, o)
+	topology(s, o)
 	limits(s, o)
 	LogLevel(s, &n.LogLevel)
 
@@ -45,19 +48,21 @@ func Nsqd(n *Node) *Set {
 
 	s.Group("Of nsqd, accepted, but without a meaning here")
 	no.count, no.bytes, no.duration = 2500, 100<<20, 2*time.Second
-	s.Int(&no.count, "sync-every", 1, 1<<40, "every commit is synced, see --sync")
-	s.Duration(&no.duration, "sync-timeout", time.Millisecond, maxDuration, "see --sync=DURATION")
-	s.Size(&no.bytes, "max-bytes-per-file", 1, maxBytes, "files grow with the write rate, up to 64MiB")
+	s.Int(&no.count, "sync-every", 0, 1<<40, "every commit is synced, see --sync")
+	s.Duration(&no.duration, "sync-timeout", 0, maxDuration, "see --sync=DURATION")
+	s.Size(&no.bytes, "max-bytes-per-file", 0, maxBytes, "files grow with the write rate, up to 64MiB")
 	memQueue, scanMax, scanCount := 10000, 4, 20
 	s.Int(&memQueue, "mem-queue-size", 0, 1<<40, "all messages are on disk, the newest also in --cache-size")
-	s.Int(&scanMax, "queue-scan-worker-pool-max", 1, 1<<30, "timeouts are not found by scanning")
-	s.Int(&scanCount, "queue-scan-selection-count", 1, 1<<30, "timeouts are not found by scanning")
-	nodeID, workerID := 0, 0
+	s.Int(&scanMax, "queue-scan-worker-pool-max", 0, 1<<30, "timeouts are not found by scanning")
+	s.Int(&scanCount, "queue-scan-selection-count", 0, 1<<30, "timeouts are not found by scanning")
+	nodeID := 0
 	s.Int(&nodeID, "node-id", 0, 1023, "message ids are offsets")
 	s.alias("node-id", "id")
-	s.Int(&workerID, "worker-id", 0, 1<<30, "old name of node-id")
+	s.Ignored("worker-id", "old name of node-id")
 	s.Bool(&no.on, "verbose", "old, see --log-level")
 	s.String(&no.text, "log-prefix", "TEXT", "lines of the log have no prefix")
+	s.Ignored("use-unix-sockets", "the path of a socket is known by its form")
+	s.List(&no.texts, "enable-experiment", "NAME", "zones are told to clients, delivery does not look at them")
 
 	n.LogLevel = slog.LevelInfo
 	s.finish = func() error {
@@ -67,15 +72,4 @@ func Nsqd(n *Node) *Set {
 		return checkNode(s, o)
 	}
 	return s
-}
-
-// optionalAddress parses a listen address or nothing.
-func optionalAddress(p *string) func(string) error {
-	return func(v string) error {
-		if v == "" {
-			*p = ""
-			return nil
-		}
-		return address(p)(v)
-	}
 }

@@ -3,13 +3,11 @@ package config
 import (
 	"fmt"
 	"log/slog"
-	"net"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/weirmq/weir/internal/commitlog"
 	"github.com/weirmq/weir/internal/node"
+	"github.com/weirmq/weir/internal/nsqtcp"
 )
 
 // NSQ's ports.
@@ -47,6 +45,8 @@ func Serve(n *Node) *Set {
 	s.Func("tcp-address", "HOST:PORT", "LISTEN:"+tcpPort, addressForm, "NSQ's TCP protocol", address(&o.TCPAddress))
 	s.Func("http-address", "HOST:PORT", "LISTEN:"+httpPort, addressForm, "NSQ's HTTP API, metrics", address(&o.HTTPAddress))
 	s.String(&o.Advertise, "advertise", "HOST", "host that others are told to reach this node by (default: that of --listen)")
+	ports(s, o)
+	topology(s, o)
 	s.File()
 	s.Group("Durability and space")
 	syncPolicy(s, o)
@@ -64,9 +64,24 @@ func Serve(n *Node) *Set {
 		if o.Advertise == "" && !isWildcard(listen) {
 			o.Advertise = listen
 		}
+		if err := checkOrder(s, &o.TCP); err != nil {
+			return err
+		}
 		return checkNode(s, o)
 	}
 	return s
+}
+
+// ports defines the ports that others are told, for nodes behind a port mapping.
+func ports(s *Set, o *node.Options) {
+	s.Int(&o.BroadcastTCPPort, "broadcast-tcp-port", 0, 65535, "TCP port that others are told; 0: the one that is listened at")
+	s.Int(&o.BroadcastHTTPPort, "broadcast-http-port", 0, 65535, "HTTP port that others are told; 0: the one that is listened at")
+}
+
+// topology defines where the node says that it is.
+func topology(s *Set, o *node.Options) {
+	s.String(&o.TCP.TopologyRegion, "topology-region", "TEXT", "region of this node, told to clients; delivery does not look at it")
+	s.String(&o.TCP.TopologyZone, "topology-zone", "TEXT", "zone of this node, told to clients; delivery does not look at it")
 }
 
 // syncPolicy defines --sync.
@@ -113,6 +128,7 @@ func limits(s *Set, o *node.Options) {
 	s.Duration(&t.MinOutputBufferTimeout, "min-output-buffer-timeout", time.Millisecond, time.Hour, "shortest that a client may ask for")
 	s.Duration(&t.MaxOutputBufferTimeout, "max-output-buffer-timeout", time.Millisecond, time.Hour, "longest that a client may ask for")
 	s.Int(&t.MaxConnections, "max-connections", 1, 1<<30, "most TCP connections at a time")
+	s.Int(&o.Broker.MaxChannelConsumers, "max-channel-consumers", 0, 1<<30, "most consumers of one channel at this node; 0: no limit")
 }
 
 // size defines a Size that is held in an int.
@@ -128,9 +144,8 @@ func size(s *Set, p *int, name string, lowest, highest int64, usage string) {
 	}
 }
 
-// checkNode judges the settings that depend on one another, and the whole.
-func checkNode(s *Set, o *node.Options) error {
-	t := &o.TCP
+// checkOrder refuses durations that contradict one another. `weir nsqd` takes them, as nsqd does.
+func checkOrder(s *Set, t *nsqtcp.Options) error {
 	for _, c := range []struct {
 		low, high         time.Duration
 		lowName, highName string
@@ -144,38 +159,15 @@ func checkNode(s *Set, o *node.Options) error {
 				fmt.Sprintf("at most --%s, which is %s", c.highName, durationText(c.high)))
 		}
 	}
+	return nil
+}
+
+// checkNode judges the whole.
+func checkNode(s *Set, o *node.Options) error {
 	if err := o.Validate(); err != nil {
 		return &UsageError{Command: s.command, Where: "settings:", Problem: err.Error()}
 	}
 	return nil
-}
-
-const addressForm = "HOST:PORT such as 127.0.0.1:4150 or :4150; port 0 takes a free one"
-
-// address parses a listen address.
-func address(p *string) func(string) error {
-	return func(v string) error {
-		_, port, err := net.SplitHostPort(v)
-		if err != nil {
-			return errValue
-		}
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return errValue
-		}
-		*p = v
-		return nil
-	}
-}
-
-// host parses a host to listen at. An empty one would mean all interfaces, which nobody asks for by leaving a variable unset.
-func host(p *string) func(string) error {
-	return func(v string) error {
-		if v == "" || strings.Contains(v, ":") && net.ParseIP(v) == nil {
-			return errValue
-		}
-		*p = v
-		return nil
-	}
 }
 
 // notEmpty takes any text but none.
@@ -187,17 +179,4 @@ func notEmpty(p *string) func(string) error {
 		*p = v
 		return nil
 	}
-}
-
-// fillAddress sets an address that was not given.
-func fillAddress(p *string, host, port string) {
-	if *p == "" {
-		*p = net.JoinHostPort(host, port)
-	}
-}
-
-// isWildcard reports whether a host means all interfaces; nobody can connect to it.
-func isWildcard(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "" || ip != nil && ip.IsUnspecified()
 }

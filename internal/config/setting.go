@@ -17,6 +17,7 @@ type setting struct {
 	group       string
 	def         string // default, as text; "" says nothing in the help text
 	list        bool   // repeated flags accumulate
+	duration    bool   // in the file, a whole number is milliseconds, as in nsqd
 	flagOnly    bool   // neither the environment nor the file is looked at
 	source      string // where the value was given: "--name", "WEIR_NAME", "name in FILE"; "" for a default
 	set         func(string) error
@@ -86,6 +87,11 @@ func (s *Set) Bool(p *bool, name, usage string) {
 		}})
 }
 
+// Ignored defines a flag without a meaning that stands alone or with any value.
+func (s *Set) Ignored(name, usage string) {
+	s.add(&setting{name: name, usage: usage, accepts: "anything", def: "false", set: func(string) error { return nil }})
+}
+
 // Version defines --version. It asks for something else than a run, so only the command line can; images often have a
 // variable WEIR_VERSION that holds one.
 func (s *Set) Version(p *bool) {
@@ -111,7 +117,7 @@ func (s *Set) Int(p *int, name string, lowest, highest int, usage string) {
 
 // Duration defines a setting that is a duration from lowest to highest.
 func (s *Set) Duration(p *time.Duration, name string, lowest, highest time.Duration, usage string) {
-	s.add(&setting{name: name, placeholder: "DURATION", usage: usage, def: durationText(*p),
+	s.add(&setting{name: name, placeholder: "DURATION", usage: usage, def: durationText(*p), duration: true,
 		accepts: fmt.Sprintf("a duration from %s to %s such as 250ms, 90s or 1h30m", durationText(lowest), durationText(highest)),
 		set: func(v string) error {
 			d, err := time.ParseDuration(v)

@@ -106,11 +106,11 @@ func (n *Node) openBroker() error {
 func (n *Node) openDoors() error {
 	o := &n.options
 	var err error
-	if n.tcpLn, err = net.Listen("tcp", o.TCPAddress); err != nil {
+	if n.tcpLn, err = listen(o.TCPAddress); err != nil {
 		return fmt.Errorf("--tcp-address: %w", err)
 	}
 	if o.HTTPAddress != "" {
-		if n.httpLn, err = net.Listen("tcp", o.HTTPAddress); err != nil {
+		if n.httpLn, err = listen(o.HTTPAddress); err != nil {
 			return fmt.Errorf("--http-address: %w", err)
 		}
 	}

@@ -15,7 +15,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -38,11 +37,14 @@ const MaxBodyBytes = maxSegmentBytes / 2
 type Options struct {
 	// DataPath is the data directory; it is made if it is missing. Default ./weir-data.
 	DataPath string
-	// TCPAddress and HTTPAddress are where the doors listen. An empty HTTPAddress leaves that door closed.
+	// TCPAddress and HTTPAddress are where the doors listen: HOST:PORT, or the path of a unix socket. An empty HTTPAddress leaves
+	// that door closed.
 	TCPAddress  string
 	HTTPAddress string
 	// Advertise is the host that others are told to reach this node by.
 	Advertise string
+	// BroadcastTCPPort and BroadcastHTTPPort are the ports that others are told. 0: those that are listened at.
+	BroadcastTCPPort, BroadcastHTTPPort int
 	// MemoryLimit is the soft limit of the Go heap in bytes (GOMEMLIMIT); 0 leaves that to the environment.
 	MemoryLimit int64
 	// StopTimeout is how long a graceful stop may take before connections are broken off. Default 20s.
@@ -113,22 +115,7 @@ func (o *Options) doorOptions(started time.Time, tcp, http net.Listener, produce
 	h.MaxMsgSize, h.MaxBodySize, h.MaxReqTimeout = o.TCP.MaxMsgSize, o.TCP.MaxBodySize, o.TCP.MaxReqTimeout
 	h.MaxHeartbeatInterval, h.MaxOutputBufferSize = o.TCP.MaxHeartbeatInterval, o.TCP.MaxOutputBufferSize
 	h.MaxOutputBufferTimeout, h.MaxDeflateLevel = o.TCP.MaxOutputBufferTimeout, o.TCP.MaxDeflateLevel
+	h.TopologyRegion, h.TopologyZone = o.TCP.TopologyRegion, o.TCP.TopologyZone
 	h.Producers = producers
 	return h, nil
-}
-
-// port returns a listener's port, -1 if there is none.
-func port(ln net.Listener) int {
-	if ln == nil {
-		return -1
-	}
-	_, text, err := net.SplitHostPort(ln.Addr().String())
-	if err != nil {
-		return -1
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		return -1
-	}
-	return n
 }

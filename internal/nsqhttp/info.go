@@ -48,5 +48,6 @@ func (s *Server) info(*http.Request) (any, error) {
 		HTTPPort: o.HTTPPort, TCPPort: o.TCPPort, StartTime: o.Started.Unix(),
 		MaxHeartbeatInterval: o.MaxHeartbeatInterval, MaxOutputBufferSize: o.MaxOutputBufferSize,
 		MaxOutputBufferTimeout: o.MaxOutputBufferTimeout, MaxDeflateLevel: o.MaxDeflateLevel,
+		TopologyZone: o.TopologyZone, TopologyRegion: o.TopologyRegion,
 	}, nil
 }

@@ -42,6 +42,8 @@ type Options struct {
 	MaxOutputBufferSize    int
 	MaxOutputBufferTimeout time.Duration
 	MaxDeflateLevel        int
+	// TopologyRegion and TopologyZone are where the node is, reported by /info. Default empty.
+	TopologyRegion, TopologyZone string
 	// Producers returns the sessions that have published, for /stats. nil means none.
 	Producers func() []broker.ClientStats
 	// Registry gets the broker's metrics, and is what /metrics shows. Default: a new one.

@@ -22,7 +22,7 @@ func (s *session) cmdIDENTIFY(cmd *nsqwire.Command) *nsqwire.Error {
 	s.terms = terms
 	s.stats.identity.Store(&identity{
 		clientID: id.ClientID, hostname: id.Hostname, userAgent: id.UserAgent,
-		sampleRate: terms.SampleRate,
+		sampleRate: terms.SampleRate, region: id.TopologyRegion, zone: id.TopologyZone,
 	})
 	reply := []byte(nsqwire.OK)
 	if id.FeatureNegotiation {
@@ -48,6 +48,8 @@ func (s *session) negotiated(id *nsqwire.Identify) []byte {
 		SampleRate:          s.terms.SampleRate,
 		OutputBufferSize:    s.terms.OutputBufferSize,
 		OutputBufferTimeout: int64(s.terms.OutputBufferTimeout / time.Millisecond),
+		TopologyRegion:      o.TopologyRegion,
+		TopologyZone:        o.TopologyZone,
 	}
 	return reply.JSON()
 }

@@ -46,6 +46,8 @@ type Options struct {
 	MaxOutputBufferTimeout time.Duration
 	// MaxDeflateLevel is reported to clients. Default 6.
 	MaxDeflateLevel int
+	// TopologyRegion and TopologyZone are where the node is, reported to clients. Default empty.
+	TopologyRegion, TopologyZone string
 }
 
 // defaultOutputBufferSize is nsqd's, in bytes; it has no flag.
@@ -74,6 +76,9 @@ func (o *Options) setDefaults() {
 	o.MaxDeflateLevel = cmp.Or(o.MaxDeflateLevel, 6)
 }
 
+// tenYears is longer than anybody waits.
+const tenYears = 10 * 365 * 24 * time.Hour
+
 // Validate names the first field that is out of range, defaults applied.
 func (o *Options) Validate() error {
 	v := *o
@@ -96,16 +101,15 @@ func (o *Options) Validate() error {
 	for _, f := range []struct {
 		name         string
 		value, limit time.Duration
-		limitName    string
-	}{
-		{"MsgTimeout", v.MsgTimeout, v.MaxMsgTimeout, "MaxMsgTimeout"},
-		{"MaxReqTimeout", v.MaxReqTimeout, 10 * 365 * 24 * time.Hour, "ten years"},
-		{"HeartbeatInterval", v.HeartbeatInterval, time.Hour, "an hour"}, // not of a client's choosing, so as in nsqd not bound by MaxHeartbeatInterval
-		{"MinOutputBufferTimeout", v.MinOutputBufferTimeout, v.MaxOutputBufferTimeout, "MaxOutputBufferTimeout"},
-		{"OutputBufferTimeout", v.OutputBufferTimeout, v.MaxOutputBufferTimeout, "MaxOutputBufferTimeout"},
+	}{ // as in nsqd, the default of a value is not bound by the most that clients may ask for
+		{"MsgTimeout", v.MsgTimeout, tenYears},
+		{"MaxReqTimeout", v.MaxReqTimeout, tenYears},
+		{"HeartbeatInterval", v.HeartbeatInterval, time.Hour},
+		{"MinOutputBufferTimeout", v.MinOutputBufferTimeout, tenYears},
+		{"OutputBufferTimeout", v.OutputBufferTimeout, tenYears},
 	} {
 		if f.value < time.Millisecond || f.value > f.limit {
-			return fmt.Errorf("%s %v: must be 1ms to %s (%v)", f.name, f.value, f.limitName, f.limit)
+			return fmt.Errorf("%s %v: must be 1ms to %v", f.name, f.value, f.limit)
 		}
 	}
 	if v.MaxDeflateLevel < 1 || v.MaxDeflateLevel > 9 {

@@ -38,6 +38,7 @@ type stats struct {
 // identity is what the client said in IDENTIFY. It is never changed, only replaced.
 type identity struct {
 	clientID, hostname, userAgent string
+	region, zone                  string
 	sampleRate                    int
 }
 
@@ -86,6 +87,8 @@ func (s *session) Stats() broker.ClientStats {
 		ConnectTime:   st.connected,
 		SampleRate:    int32(who.sampleRate),
 		UserAgent:     who.userAgent,
+		Region:        who.region,
+		Zone:          who.zone,
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()

@@ -142,11 +142,11 @@ func TestOptionsNameTheFieldThatIsWrong(t *testing.T) {
 		"MaxRdyCount":            {MaxRdyCount: -1},
 		"MaxConnections":         {MaxConnections: -1},
 		"MaxOutputBufferSize":    {MaxOutputBufferSize: -5},
-		"MsgTimeout":             {MsgTimeout: time.Hour},
+		"MsgTimeout":             {MsgTimeout: -time.Second},
 		"MaxReqTimeout":          {MaxReqTimeout: -time.Second},
 		"HeartbeatInterval":      {HeartbeatInterval: 2 * time.Hour},
-		"MinOutputBufferTimeout": {MinOutputBufferTimeout: time.Minute},
-		"OutputBufferTimeout":    {OutputBufferTimeout: time.Minute},
+		"MinOutputBufferTimeout": {MinOutputBufferTimeout: time.Microsecond},
+		"OutputBufferTimeout":    {OutputBufferTimeout: -1},
 		"MaxDeflateLevel":        {MaxDeflateLevel: 10},
 	} {
 		if err := o.Validate(); err == nil || !strings.HasPrefix(err.Error(), field+" ") {

@@ -5,6 +5,7 @@ package conformance
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // httpConversations are about the HTTP server as a whole, and the endpoints that show and debug a node.
@@ -240,7 +241,22 @@ func aloneConversations() []aloneConversation {
 	}
 	limits := []string{"--max-msg-size=100", "--max-body-size=200", "--max-rdy-count=5", "--max-req-timeout=2s", "--msg-timeout=3s", "--max-msg-timeout=4s",
 		"--max-heartbeat-interval=5s", "--max-output-buffer-size=8192", "--max-output-buffer-timeout=3s", "--min-output-buffer-timeout=100ms", "--output-buffer-timeout=200ms"}
+	above := []string{"--msg-timeout=20s", "--max-msg-timeout=10s", "--output-buffer-timeout=2s", "--max-output-buffer-timeout=1s"}
 	return []aloneConversation{
+		{conversation{"consumers of a channel", func(c *client) {
+			first := c.consume("first", "ch", 1, "")
+			c.connect("second").send("SUB " + c.topic + " ch\n").read()
+			c.consume("other channel", "other", 1, "")
+			third := c.connect("third").send("SUB " + c.topic + " ch\n").read()
+			third.end()
+			first.disconnect()
+			time.Sleep(quietTime)
+			c.connect("fourth").send("SUB " + c.topic + " ch\n").read()
+		}}, []string{"--max-channel-consumers=2"}},
+		{conversation{"defaults above the most", func(c *client) {
+			c.connect("").send("IDENTIFY\n", body(`{"feature_negotiation":true}`)).end()
+			c.connect("").send("IDENTIFY\n", body(`{"msg_timeout":10001}`)).end()
+		}}, above},
 		{conversation{"empty node", stats}, nil},
 		{conversation{"node with two topics", func(c *client) {
 			c.connect("").send("IDENTIFY\n", body(`{"client_id":"p","hostname":"producer","user_agent":"pub/1"}`)).read().
