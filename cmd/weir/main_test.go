@@ -32,6 +32,7 @@ func TestCommandLinesThatCannotBeUsedExitWithCode2AndOneLine(t *testing.T) {
 		{"weir", "version stray", `argument "stray" is not expected; accepted: no argument`},
 		{"weir", "serve --config=/nope.toml", "weir serve: --config cannot be read"},
 		{"/usr/bin/nsqd", "-tls-cert=x", "nsqd: --tls-cert is unknown"},
+		{"nsqlookupd", "-tombstone-lifetime=soon", "nsqlookupd: --tombstone-lifetime does not take"},
 		{"to_nsq", "", "to_nsq: settings: --topic is required"},
 		{"to_nsq", "--topic=t --nsqd-tcp-address=x --delimiter=ab", "to_nsq: --delimiter does not take"},
 		{"to_nsq", "--topic=t --nsqd-tcp-address=x --producer-opt=nope,1", "to_nsq: --producer-opt cannot be used"},
@@ -57,6 +58,8 @@ func TestHelpAndVersionsExitWithCode0(t *testing.T) {
 		{"weir", "version", "weir v0."},
 		{"weir", "--version", "weir v0."},
 		{"nsqd", "--version", "nsqd v1.3.0+weir."},
+		{"nsqlookupd", "-version", "nsqlookupd v1.3.0+weir."},
+		{"weir", "help nsqlookupd", "--inactive-producer-timeout=DURATION (default 5m)"},
 		{"/opt/to_nsq", "-version", "to_nsq v1.3.0+weir."},
 		{"nsq_to_file.exe", "-version", "nsq_to_file v1.3.0+weir."},
 	} {
@@ -115,6 +118,27 @@ func TestServeStopsGracefullyAndLinesGoThroughIt(t *testing.T) {
 	r := <-servedC
 	if r.code != 0 || !strings.Contains(r.out, "curl -d 'hello'") || !strings.Contains(r.stderr, "msg=stopped") {
 		t.Errorf("serve: code %d\n%s\n%s", r.code, r.out, r.stderr)
+	}
+}
+
+func TestNsqlookupdServesUntilItIsStopped(t *testing.T) {
+	tcp, http := freeAddress(t), freeAddress(t)
+	ctx, stop := context.WithCancel(context.Background())
+	codeC := make(chan int, 1)
+	go func() {
+		code, _, stderr := run(ctx, "nsqlookupd", "", "-tcp-address="+tcp, "-http-address="+http)
+		t.Log(stderr)
+		codeC <- code
+	}()
+	waitUntilOpen(t, tcp)
+	waitUntilOpen(t, http)
+	code, _, stderr := run(context.Background(), "weir", "", "nsqlookupd", "--tcp-address="+tcp, "--http-address=127.0.0.1:0")
+	if code != 1 || !strings.Contains(stderr, "nsqlookupd: --tcp-address: listen") {
+		t.Errorf("a second one: code %d, %q", code, stderr)
+	}
+	stop()
+	if code := <-codeC; code != 0 {
+		t.Errorf("code %d", code)
 	}
 }
 

@@ -2,11 +2,10 @@ package nsqhttp
 
 import (
 	"io"
-	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
-	"time"
+
+	"github.com/weirmq/weir/internal/httpdoor"
 )
 
 // firstBodyBytes is the most that a body gets before any of it has arrived.
@@ -27,10 +26,10 @@ type body struct {
 }
 
 // errOverloaded is the answer when too many bodies are held already.
-var errOverloaded = &apiError{http.StatusServiceUnavailable, "OVERLOADED"}
+var errOverloaded = httpdoor.NewError(http.StatusServiceUnavailable, "OVERLOADED")
 
 // read reads at most limit bytes; more are refused with tooBig. Memory is taken as the bytes arrive, whatever the client announced.
-func (b *bodies) read(r *http.Request, limit int, tooBig *apiError) (*body, error) {
+func (b *bodies) read(r *http.Request, limit int, tooBig *httpdoor.Error) (*body, error) {
 	if r.ContentLength > int64(limit) {
 		return nil, tooBig
 	}
@@ -54,7 +53,7 @@ func (b *bodies) read(r *http.Request, limit int, tooBig *apiError) (*body, erro
 			return in, nil
 		case err != nil: // the client broke off
 			in.release()
-			return nil, &apiError{http.StatusBadRequest, "INVALID_REQUEST"}
+			return nil, httpdoor.NewError(http.StatusBadRequest, "INVALID_REQUEST")
 		}
 	}
 }
@@ -85,60 +84,4 @@ func (in *body) handOver() body {
 	out := body{counted: in.counted, from: in.from}
 	in.bytes, in.counted = nil, 0
 	return out
-}
-
-// boundedListener accepts a connection only when fewer than cap(placeC) are open; further ones wait in the system's queue, which
-// is bounded too.
-type boundedListener struct {
-	net.Listener
-	placeC chan struct{} // holds one for each open connection
-	doneC  chan struct{}
-	once   sync.Once
-}
-
-func boundListener(ln net.Listener, most int) *boundedListener {
-	return &boundedListener{Listener: ln, placeC: make(chan struct{}, most), doneC: make(chan struct{})}
-}
-
-// Accept implements net.Listener.
-func (l *boundedListener) Accept() (net.Conn, error) {
-	select {
-	case l.placeC <- struct{}{}:
-	case <-l.doneC:
-		return nil, net.ErrClosed
-	}
-	c, err := l.Listener.Accept()
-	if err != nil {
-		<-l.placeC
-		return nil, err
-	}
-	return &boundedConn{Conn: c, in: l}, nil
-}
-
-// Close implements net.Listener.
-func (l *boundedListener) Close() error {
-	l.once.Do(func() { close(l.doneC) })
-	return l.Listener.Close()
-}
-
-// boundedConn gives its place back when it is closed, and breaks off a client that does not take what it asked for.
-type boundedConn struct {
-	net.Conn
-	in   *boundedListener
-	once sync.Once
-}
-
-// Write implements net.Conn. The limit is one of each write, not of a request: a publish may wait long for the disk.
-func (c *boundedConn) Write(p []byte) (int, error) {
-	if err := c.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
-		return 0, err
-	}
-	return c.Conn.Write(p)
-}
-
-// Close implements net.Conn.
-func (c *boundedConn) Close() error {
-	err := c.Conn.Close()
-	c.once.Do(func() { <-c.in.placeC })
-	return err
 }

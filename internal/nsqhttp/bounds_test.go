@@ -2,15 +2,12 @@ package nsqhttp
 
 import (
 	"bytes"
-	"errors"
 	"io"
-	"net"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
-	"testing/synctest"
-	"time"
+
+	"github.com/weirmq/weir/internal/httpdoor"
 )
 
 // trickle gives one byte at a time, then fails if it is told to.
@@ -31,7 +28,7 @@ func (r *trickle) Read(p []byte) (int, error) {
 func TestBodiesAreBoundedTogether(t *testing.T) {
 	b := &bodies{limit: 10_000}
 	read := func(n int) (*body, error) {
-		return b.read(httptest.NewRequest("POST", "/", strings.NewReader(strings.Repeat("x", n))), 9000, &apiError{413, "BIG"})
+		return b.read(httptest.NewRequest("POST", "/", strings.NewReader(strings.Repeat("x", n))), 9000, httpdoor.NewError(413, "BIG"))
 	}
 	first, err := read(5000)
 	if err != nil || len(first.bytes) != 5000 {
@@ -53,7 +50,7 @@ func TestBodyTakesMemoryAsItArrives(t *testing.T) {
 	b := &bodies{limit: 1 << 20}
 	r := httptest.NewRequest("POST", "/", &trickle{left: 100, err: io.EOF})
 	r.ContentLength = 1 << 19 // a promise
-	in, err := b.read(r, 1<<19, &apiError{413, "BIG"})
+	in, err := b.read(r, 1<<19, httpdoor.NewError(413, "BIG"))
 	if err != nil || !bytes.Equal(in.bytes, bytes.Repeat([]byte("x"), 100)) {
 		t.Fatalf("got %v", err)
 	}
@@ -65,71 +62,11 @@ func TestBodyTakesMemoryAsItArrives(t *testing.T) {
 func TestBrokenOffAndTooLongBodiesGiveTheirMemoryBack(t *testing.T) {
 	b := &bodies{limit: 1 << 20}
 	for _, r := range []*trickle{{left: 100, err: io.ErrUnexpectedEOF}, {left: 1001, err: io.EOF}} {
-		if _, err := b.read(httptest.NewRequest("POST", "/", r), 1000, &apiError{413, "BIG"}); err == nil {
+		if _, err := b.read(httptest.NewRequest("POST", "/", r), 1000, httpdoor.NewError(413, "BIG")); err == nil {
 			t.Error("no error")
 		}
 	}
 	if used := b.used.Load(); used != 0 {
 		t.Errorf("%d bytes are still counted", used)
 	}
-}
-
-func TestClientThatDoesNotReadIsBrokenOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		client, server := net.Pipe()
-		defer client.Close()
-		c := &boundedConn{Conn: server, in: &boundedListener{placeC: make(chan struct{}, 1)}}
-		c.in.placeC <- struct{}{}
-		defer c.Close()
-		begun := time.Now()
-		if _, err := c.Write([]byte("an answer")); !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("got %v", err)
-		}
-		if took := time.Since(begun); took != writeTimeout {
-			t.Errorf("after %v", took)
-		}
-		go io.ReadFull(client, make([]byte, 6))
-		if _, err := c.Write([]byte("second")); err != nil {
-			t.Errorf("one that reads again: %v", err)
-		}
-	})
-}
-
-func TestConnectionsBeyondTheBoundWait(t *testing.T) {
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln := boundListener(inner, 1)
-	acceptedC := make(chan net.Conn)
-	endC := make(chan struct{})
-	go func() {
-		defer close(endC)
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			acceptedC <- c
-		}
-	}()
-	for range 2 {
-		c, err := net.Dial("tcp", inner.Addr().String())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-	}
-	first := <-acceptedC
-	select {
-	case <-acceptedC:
-		t.Fatal("a second connection was accepted")
-	case <-time.After(50 * time.Millisecond):
-	}
-	first.Close()
-	first.Close() // gives its place back once
-	second := <-acceptedC
-	ln.Close()
-	<-endC // although all places are taken
-	second.Close()
 }

@@ -7,12 +7,14 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+
+	"github.com/weirmq/weir/internal/httpdoor"
 )
 
 // debugTable lists the endpoints for looking into a running node.
-func debugTable() map[string]map[string]http.HandlerFunc {
-	get := func(h http.HandlerFunc) map[string]http.HandlerFunc { return map[string]http.HandlerFunc{"GET": h} }
-	table := map[string]map[string]http.HandlerFunc{
+func debugTable() httpdoor.Routes {
+	get := httpdoor.Get
+	table := httpdoor.Routes{
 		"/debug/pprof/":        get(pprof.Index),
 		"/debug/pprof/cmdline": get(pprof.Cmdline),
 		"/debug/pprof/symbol":  {"GET": pprof.Symbol, "POST": pprof.Symbol},

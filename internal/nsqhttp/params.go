@@ -5,16 +5,8 @@ import (
 	"net/url"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/httpdoor"
 )
-
-// query returns the parameters, which come from the query string only.
-func query(r *http.Request) (url.Values, error) {
-	params, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, &apiError{http.StatusBadRequest, "INVALID_REQUEST"}
-	}
-	return params, nil
-}
 
 // boolParam reads a switch. As in nsqd the words are true, 1, false and 0 and no others; absent and other say what no parameter and
 // what any other word means.
@@ -34,7 +26,7 @@ func boolParam(params url.Values, name string, absent, other bool) bool {
 // topicName returns the parameter topic, which must be there; its form is not looked at.
 func topicName(params url.Values) (string, error) {
 	if !params.Has("topic") {
-		return "", &apiError{http.StatusBadRequest, "MISSING_ARG_TOPIC"}
+		return "", httpdoor.NewError(http.StatusBadRequest, "MISSING_ARG_TOPIC")
 	}
 	return params.Get("topic"), nil
 }
@@ -43,14 +35,14 @@ func topicName(params url.Values) (string, error) {
 func newTopicName(params url.Values) (string, error) {
 	name, err := topicName(params)
 	if err == nil && !broker.ValidTopicName(name) {
-		err = &apiError{http.StatusBadRequest, "INVALID_TOPIC"}
+		err = httpdoor.NewError(http.StatusBadRequest, "INVALID_TOPIC")
 	}
 	return name, err
 }
 
 // existingTopic finds the topic that the request is about.
 func (s *Server) existingTopic(r *http.Request) (*broker.Topic, error) {
-	params, err := query(r)
+	params, err := httpdoor.Query(r)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +59,7 @@ func (s *Server) existingTopic(r *http.Request) (*broker.Topic, error) {
 
 // topicAndChannel finds the topic and returns the name of the channel that the request is about.
 func (s *Server) topicAndChannel(r *http.Request) (*broker.Topic, string, error) {
-	params, err := query(r)
+	params, err := httpdoor.Query(r)
 	if err != nil {
 		return nil, "", err
 	}
@@ -76,11 +68,11 @@ func (s *Server) topicAndChannel(r *http.Request) (*broker.Topic, string, error)
 	case err != nil:
 		return nil, "", err
 	case !broker.ValidTopicName(topic):
-		return nil, "", &apiError{http.StatusBadRequest, "INVALID_ARG_TOPIC"}
+		return nil, "", httpdoor.NewError(http.StatusBadRequest, "INVALID_ARG_TOPIC")
 	case !params.Has("channel"):
-		return nil, "", &apiError{http.StatusBadRequest, "MISSING_ARG_CHANNEL"}
+		return nil, "", httpdoor.NewError(http.StatusBadRequest, "MISSING_ARG_CHANNEL")
 	case !broker.ValidChannelName(params.Get("channel")):
-		return nil, "", &apiError{http.StatusBadRequest, "INVALID_ARG_CHANNEL"}
+		return nil, "", httpdoor.NewError(http.StatusBadRequest, "INVALID_ARG_CHANNEL")
 	}
 	t, ok := s.broker.Topic(topic)
 	if !ok {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/httpdoor"
 	"github.com/weirmq/weir/internal/nsqwire"
 	"github.com/weirmq/weir/internal/record"
 )
@@ -23,9 +24,9 @@ func (s *Server) pub(r *http.Request) (string, error) {
 	}
 	defer in.release()
 	if len(in.bytes) == 0 {
-		return "", &apiError{http.StatusBadRequest, "MSG_EMPTY"}
+		return "", httpdoor.NewError(http.StatusBadRequest, "MSG_EMPTY")
 	}
-	params, err := query(r)
+	params, err := httpdoor.Query(r)
 	if err != nil {
 		return "", err
 	}
@@ -37,7 +38,7 @@ func (s *Server) pub(r *http.Request) (string, error) {
 	if params.Has("defer") {
 		ms, err := strconv.ParseInt(params.Get("defer"), 10, 64)
 		if err != nil || ms < 0 || ms > s.options.MaxReqTimeout.Milliseconds() {
-			return "", &apiError{http.StatusBadRequest, "INVALID_DEFER"}
+			return "", httpdoor.NewError(http.StatusBadRequest, "INVALID_DEFER")
 		}
 		if ms > 0 {
 			due = time.Now().Add(time.Millisecond-1).UnixMilli() + ms // never early
@@ -57,7 +58,7 @@ func (s *Server) mpub(r *http.Request) (string, error) {
 		return "", err
 	}
 	defer in.release()
-	params, err := query(r)
+	params, err := httpdoor.Query(r)
 	if err != nil {
 		return "", err
 	}
@@ -80,7 +81,7 @@ func (s *Server) mpub(r *http.Request) (string, error) {
 func (s *Server) appendLines(p *publication, body []byte) error {
 	for line := range bytes.SplitSeq(body, []byte{'\n'}) {
 		if len(line) > s.options.MaxMsgSize {
-			return &apiError{http.StatusRequestEntityTooLarge, "MSG_TOO_BIG"}
+			return httpdoor.NewError(http.StatusRequestEntityTooLarge, "MSG_TOO_BIG")
 		}
 		if len(line) > 0 {
 			p.batch.Append(line, 0)
@@ -100,7 +101,7 @@ func (s *Server) appendBinary(p *publication, body []byte) error {
 		if errors.As(err, &wire) && wire.Code == nsqwire.CodeBadMessage {
 			word = "BAD_MESSAGE"
 		}
-		return &apiError{http.StatusRequestEntityTooLarge, word}
+		return httpdoor.NewError(http.StatusRequestEntityTooLarge, word)
 	}
 	for {
 		message, ok := messages.Next()
@@ -117,7 +118,7 @@ func (s *Server) read(r *http.Request, limit int, tooBig string) (*body, error) 
 	if s.closing.Load() {
 		return nil, broker.ErrClosed
 	}
-	return s.bodies.read(r, limit, &apiError{http.StatusRequestEntityTooLarge, tooBig})
+	return s.bodies.read(r, limit, httpdoor.NewError(http.StatusRequestEntityTooLarge, tooBig))
 }
 
 // publication is one request's batch on its way; it is the proposal's owner.
@@ -150,7 +151,7 @@ func (s *Server) publish(ctx context.Context, topic string, in *body, p *publica
 		return nil
 	}
 	if messages > math.MaxInt32 {
-		return &apiError{http.StatusRequestEntityTooLarge, "BODY_TOO_BIG"}
+		return httpdoor.NewError(http.StatusRequestEntityTooLarge, "BODY_TOO_BIG")
 	}
 	p.proposal = broker.Proposal{Flags: p.batch.Flags(), Owner: p, Messages: messages, BodyBytes: p.bodyBytes}
 	p.proposal.Payload = p.batch.Finish(time.Now().UnixMilli())

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/httpdoor"
 )
 
 // nodeStats is the answer of /stats?format=json. The order and the names of the fields are nsqd's.
@@ -98,9 +99,9 @@ type memoryStats struct {
 
 // stats is GET /stats[?format=json][&topic=T][&channel=C][&include_clients=B][&include_mem=B].
 func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
-	params, err := query(r)
+	params, err := httpdoor.Query(r)
 	if err != nil {
-		s.writeError(w, err)
+		s.door.Fail(w, err)
 		return
 	}
 	topic, channel := params.Get("topic"), params.Get("channel")
@@ -118,7 +119,7 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if params.Get("format") == "json" {
-		s.writeJSON(w, http.StatusOK, all)
+		s.door.WriteJSON(w, http.StatusOK, all)
 		return
 	}
 	w.Header().Set("X-NSQ-Content-Type", "nsq; version=1.0")

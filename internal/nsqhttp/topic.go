@@ -1,10 +1,14 @@
 package nsqhttp
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/weirmq/weir/internal/httpdoor"
+)
 
 // createTopic is POST /topic/create?topic=T. An existing topic is no error.
 func (s *Server) createTopic(r *http.Request) (string, error) {
-	params, err := query(r)
+	params, err := httpdoor.Query(r)
 	if err != nil {
 		return "", err
 	}
@@ -27,7 +31,7 @@ func (s *Server) deleteTopic(r *http.Request) (string, error) {
 
 // emptyTopic is POST /topic/empty?topic=T: the messages that no channel has yet, not those of channels.
 func (s *Server) emptyTopic(r *http.Request) (string, error) {
-	params, err := query(r)
+	params, err := httpdoor.Query(r)
 	if err != nil {
 		return "", err
 	}

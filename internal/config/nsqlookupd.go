@@ -1,0 +1,54 @@
+package config
+
+import (
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/weirmq/weir/internal/lookup/lookupd"
+)
+
+// The ports of NSQ's lookup service.
+const (
+	lookupTCPPort  = "4160"
+	lookupHTTPPort = "4161"
+)
+
+// Lookup is what `weir nsqlookupd` reads: where the service listens, its options, and how to log.
+type Lookup struct {
+	TCPAddress  string
+	HTTPAddress string
+	Options     lookupd.Options
+	LogLevel    slog.Level
+	LogFormat   string // text or json
+	ShowVersion bool
+}
+
+// Nsqlookupd returns the settings of `weir nsqlookupd`: nsqlookupd's names and defaults, and limits.
+func Nsqlookupd(l *Lookup) *Set {
+	l.TCPAddress, l.HTTPAddress, l.LogFormat = "0.0.0.0:"+lookupTCPPort, "0.0.0.0:"+lookupHTTPPort, "text"
+	o := &l.Options
+	*o = lookupd.DefaultOptions()
+	var no ignored
+
+	s := NewSet("nsqlookupd")
+	s.Group("As in nsqlookupd")
+	s.File()
+	s.Version(&l.ShowVersion)
+	s.Func("tcp-address", "HOST:PORT", l.TCPAddress, addressForm, "where brokers register", address(&l.TCPAddress))
+	s.Func("http-address", "HOST:PORT", l.HTTPAddress, addressForm, "where consumers and nsqadmin ask", address(&l.HTTPAddress))
+	s.String(&o.BroadcastAddress, "broadcast-address", "HOST", "host that brokers are told to reach the HTTP API by (default: the host name)")
+	s.Duration(&o.InactiveProducerTimeout, "inactive-producer-timeout", time.Millisecond, maxDuration, "how long a broker may say nothing before consumers are not told of it")
+	s.Duration(&o.TombstoneLifetime, "tombstone-lifetime", time.Millisecond, maxDuration, "how long a tombstone hides a broker from a topic")
+	LogLevel(s, &l.LogLevel)
+
+	s.Group("Weir's own")
+	s.Int(&o.MaxConnections, "max-connections", 1, 1<<30, "most brokers, and most HTTP connections, at a time")
+	s.Int(&o.MaxRegistrations, "max-registrations", 1, math.MaxInt32, "most topics, channels, and brokers that have one, in sum")
+	s.OneOf(&l.LogFormat, "log-format", []string{"text", "json"}, "form of the log on stderr")
+
+	s.Group("Of nsqlookupd, accepted, but without a meaning here")
+	s.Bool(&no.on, "verbose", "old, see --log-level")
+	s.String(&no.text, "log-prefix", "TEXT", "lines of the log have no prefix")
+	return s
+}

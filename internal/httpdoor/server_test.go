@@ -1,0 +1,71 @@
+package httpdoor
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestClientThatDoesNotReadIsBrokenOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe()
+		defer client.Close()
+		c := &boundedConn{Conn: server, in: &boundedListener{placeC: make(chan struct{}, 1)}}
+		c.in.placeC <- struct{}{}
+		defer c.Close()
+		begun := time.Now()
+		if _, err := c.Write([]byte("an answer")); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(begun); took != writeTimeout {
+			t.Errorf("after %v", took)
+		}
+		go io.ReadFull(client, make([]byte, 6))
+		if _, err := c.Write([]byte("second")); err != nil {
+			t.Errorf("one that reads again: %v", err)
+		}
+	})
+}
+
+func TestConnectionsBeyondTheBoundWait(t *testing.T) {
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := Bound(inner, 1)
+	acceptedC := make(chan net.Conn)
+	endC := make(chan struct{})
+	go func() {
+		defer close(endC)
+		for {
+			c, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			acceptedC <- c
+		}
+	}()
+	for range 2 {
+		c, err := net.Dial("tcp", inner.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+	}
+	first := <-acceptedC
+	select {
+	case <-acceptedC:
+		t.Fatal("a second connection was accepted")
+	case <-time.After(50 * time.Millisecond):
+	}
+	first.Close()
+	first.Close() // gives its place back once
+	second := <-acceptedC
+	ln.Close()
+	<-endC // although all places are taken
+	second.Close()
+}
