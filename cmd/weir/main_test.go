@@ -59,7 +59,7 @@ func TestHelpAndVersionsExitWithCode0(t *testing.T) {
 		{"weir", "--version", "weir v0."},
 		{"nsqd", "--version", "nsqd v1.3.0+weir."},
 		{"nsqlookupd", "-version", "nsqlookupd v1.3.0+weir."},
-		{"weir", "help nsqlookupd", "--inactive-producer-timeout=DURATION (default 5m)"},
+		{"weir", "help nsqlookupd", "(--tcp-address is WEIR_TCP_ADDRESS;"},
 		{"/opt/to_nsq", "-version", "to_nsq v1.3.0+weir."},
 		{"nsq_to_file.exe", "-version", "nsq_to_file v1.3.0+weir."},
 	} {

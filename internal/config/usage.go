@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -53,8 +54,11 @@ func (s *Set) HelpPlaces(w io.Writer) {
 			first.name, EnvPrefix+strings.ToUpper(first.key))
 		return
 	}
-	fmt.Fprintf(w, "\nA setting can also stand in the environment (--data-path is %sDATA_PATH; a list has commas) or in the\n"+
-		"TOML file (data_path). Flags win over the environment, the environment over the file.\n", EnvPrefix)
+	i := slices.IndexFunc(s.settings, func(st *setting) bool { return st.name != "config" && !st.flagOnly })
+	example := s.settings[i]
+	fmt.Fprintf(w, "\nA setting can also stand in the environment (--%s is %s; a list has commas) or in the\n"+
+		"TOML file (%s). Flags win over the environment, the environment over the file.\n",
+		example.name, EnvPrefix+strings.ToUpper(example.key), example.key)
 }
 
 // defaultNote says the default, unless it is nothing worth saying.
