@@ -24,7 +24,7 @@ func runServe(ctx context.Context, p process) error {
 
 // runNode starts a node, says hello, and runs it until ctx ends.
 func runNode(ctx context.Context, p process, command string, n *config.Node, hello func(io.Writer, *node.Node)) error {
-	n.Options.Logger = newLogger(p, n.LogLevel, n.LogFormat)
+	n.Options.Logger = newLogger(p, &n.LogLevel, n.LogFormat)
 	n.Options.Terminal = terminal(p.err)
 	running, err := node.Start(n.Options)
 	if err != nil {
@@ -58,7 +58,7 @@ func reachable(address string) string {
 }
 
 // newLogger returns the logger that the settings ask for.
-func newLogger(p process, level slog.Level, format string) *slog.Logger {
+func newLogger(p process, level slog.Leveler, format string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if format == "json" {
 		return slog.New(slog.NewJSONHandler(p.err, options))

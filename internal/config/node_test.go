@@ -38,7 +38,7 @@ func TestServeDefaults(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", c.name, c.got, c.want)
 		}
 	}
-	if n.LogLevel != slog.LevelInfo || o.Store.CacheBytes != 16<<20 || o.Broker.RetainBytes != 1<<30 {
+	if n.LogLevel.Level() != slog.LevelInfo || o.Store.CacheBytes != 16<<20 || o.Broker.RetainBytes != 1<<30 {
 		t.Errorf("got %+v", o)
 	}
 }
@@ -69,7 +69,7 @@ func TestNsqdDefaultsAreNsqds(t *testing.T) {
 		t.Fatal(err)
 	}
 	o, l := &n.Options, &n.Options.TCP
-	if o.DataPath != "." || o.TCPAddress != "0.0.0.0:4150" || o.HTTPAddress != "0.0.0.0:4151" || o.Advertise != "" {
+	if o.DataPath != "." || o.TCPAddress != "0.0.0.0:4150" || o.HTTPAddress != "0.0.0.0:4151" || o.Advertise == "" {
 		t.Errorf("got %+v", o)
 	}
 	if l.MsgTimeout != time.Minute || l.MaxMsgTimeout != 15*time.Minute || l.MaxMsgSize != 1048576 || l.MaxBodySize != 5242880 ||
@@ -90,7 +90,7 @@ func TestNsqdTakesNsqdsFlags(t *testing.T) {
 	}
 	o := &n.Options
 	if o.DataPath != "/x" || o.HTTPAddress != "" || o.Advertise != "b" || o.TCP.MsgTimeout != 2*time.Minute || o.TCP.MaxMsgSize != 123 ||
-		o.Store.Sync != commitlog.SyncOS || o.Broker.Retain >= 0 || n.LogLevel != slog.LevelDebug || !n.ShowVersion {
+		o.Store.Sync != commitlog.SyncOS || o.Broker.Retain >= 0 || n.LogLevel.Level() != slog.LevelDebug || !n.ShowVersion {
 		t.Errorf("got %+v %+v", n, o)
 	}
 }
@@ -193,5 +193,25 @@ func TestWholeNumbersInTheFileAreMilliseconds(t *testing.T) {
 	}
 	if l := n.Options.TCP; l.MsgTimeout != 1500*time.Millisecond || l.MaxReqTimeout != 2500*time.Millisecond || l.MaxMsgSize != 77 {
 		t.Errorf("got %+v", l)
+	}
+}
+
+func TestLogLevelChangesWhileTheNodeRuns(t *testing.T) {
+	n, err := parseNsqd("--log-level=fatal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	setting := n.Options.HTTP.Settings["log_level"]
+	if got := setting.Value(); got != int64(5) || n.LogLevel.Level() != slog.LevelError {
+		t.Errorf("fatal is shown as %v and logs from %v on", got, n.LogLevel.Level())
+	}
+	if err := setting.Change([]byte("Debug")); err != nil {
+		t.Error(err)
+	}
+	if got := setting.Value(); got != int64(1) || n.LogLevel.Level() != slog.LevelDebug {
+		t.Errorf("debug is shown as %v and logs from %v on", got, n.LogLevel.Level())
+	}
+	if setting.Change([]byte("loud")) == nil {
+		t.Error("a word that is no level is taken")
 	}
 }

@@ -1,7 +1,8 @@
 package config
 
 import (
-	"log/slog"
+	"fmt"
+	"os"
 	"time"
 
 	"github.com/weirmq/weir/internal/node"
@@ -12,7 +13,6 @@ type ignored struct {
 	bytes    int64
 	count    int
 	duration time.Duration
-	on       bool
 	text     string
 	texts    []string
 }
@@ -37,7 +37,7 @@ func Nsqd(n *Node) *Set {
 	ports(s, o)
 	topology(s, o)
 	limits(s, o)
-	LogLevel(s, &n.LogLevel)
+	logLevelVar(s, &n.LogLevel)
 
 	s.Group("Weir's own")
 	syncPolicy(s, o)
@@ -59,16 +59,26 @@ func Nsqd(n *Node) *Set {
 	s.Int(&nodeID, "node-id", 0, 1023, "message ids are offsets")
 	s.alias("node-id", "id")
 	s.Ignored("worker-id", "old name of node-id")
-	s.Bool(&no.on, "verbose", "old, see --log-level")
+	s.Ignored("verbose", "old, see --log-level")
+	no.text = "[nsqd] "
 	s.String(&no.text, "log-prefix", "TEXT", "lines of the log have no prefix")
 	s.Ignored("use-unix-sockets", "the path of a socket is known by its form")
 	s.List(&no.texts, "enable-experiment", "NAME", "zones are told to clients, delivery does not look at them")
 
-	n.LogLevel = slog.LevelInfo
+	var given string
+	s.shows("data-path", func() any { return given })
 	s.finish = func() error {
-		if o.DataPath == "" {
+		if given = o.DataPath; given == "" {
 			o.DataPath = "."
 		}
+		if o.Advertise == "" {
+			hostname, err := os.Hostname()
+			if err != nil {
+				return fmt.Errorf("nsqd: --broadcast-address is not given, and there is no host name: %w", err)
+			}
+			o.Advertise = hostname
+		}
+		n.live(s)
 		return checkNode(s, o)
 	}
 	return s

@@ -48,7 +48,7 @@ func Nsqlookupd(l *Lookup) *Set {
 	s.OneOf(&l.LogFormat, "log-format", []string{"text", "json"}, "form of the log on stderr")
 
 	s.Group("Of nsqlookupd, accepted, but without a meaning here")
-	s.Bool(&no.on, "verbose", "old, see --log-level")
+	s.Ignored("verbose", "old, see --log-level")
 	s.String(&no.text, "log-prefix", "TEXT", "lines of the log have no prefix")
 	return s
 }

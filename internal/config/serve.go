@@ -25,7 +25,7 @@ const (
 // Node is what the two commands that run a node read: the node's options, and how to log.
 type Node struct {
 	Options     node.Options
-	LogLevel    slog.Level
+	LogLevel    slog.LevelVar
 	LogFormat   string // text or json
 	ShowVersion bool
 }
@@ -56,8 +56,10 @@ func Serve(n *Node) *Set {
 	s.Group("Limits")
 	limits(s, o)
 	s.Group("Logging")
-	LogLevel(s, &n.LogLevel)
+	logLevelVar(s, &n.LogLevel)
 	s.OneOf(&n.LogFormat, "log-format", []string{"text", "json"}, "form of the log on stderr")
+	s.shows("tcp-address", func() any { return o.TCPAddress })
+	s.shows("http-address", func() any { return o.HTTPAddress })
 	s.finish = func() error {
 		fillAddress(&o.TCPAddress, listen, tcpPort)
 		fillAddress(&o.HTTPAddress, listen, httpPort)
@@ -67,6 +69,7 @@ func Serve(n *Node) *Set {
 		if err := checkOrder(s, &o.TCP); err != nil {
 			return err
 		}
+		n.live(s)
 		return checkNode(s, o)
 	}
 	return s

@@ -67,7 +67,10 @@ func (s *Set) add(st *setting) {
 }
 
 // alias adds a second key of the file for a setting; NSQ's files have a few.
-func (s *Set) alias(name, key string) { s.byKey[key] = s.byName[name] }
+func (s *Set) alias(name, key string) {
+	s.byKey[key] = s.byName[name]
+	s.byName[name].alias = key
+}
 
 // Parse reads the arguments, then the environment, then the file, into the bound fields. lookupEnv is os.LookupEnv, or what
 // a test puts in its place. It returns flag.ErrHelp if help was asked for, a *UsageError for what the user has to change,

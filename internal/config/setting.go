@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -21,6 +22,8 @@ type setting struct {
 	flagOnly    bool   // neither the environment nor the file is looked at
 	source      string // where the value was given: "--name", "WEIR_NAME", "name in FILE"; "" for a default
 	set         func(string) error
+	value       func() any // what GET /config shows; nil shows nothing
+	alias       string     // the key that NSQ's files and /config know; "" for key
 }
 
 // flagValue makes a setting a flag.Value.
@@ -56,13 +59,15 @@ var errValue = fmt.Errorf("value not accepted")
 // String defines a setting of free text.
 func (s *Set) String(p *string, name, placeholder, usage string) {
 	s.add(&setting{name: name, placeholder: placeholder, usage: usage, accepts: "text", def: *p,
-		set: func(v string) error { *p = v; return nil }})
+		value: func() any { return *p },
+		set:   func(v string) error { *p = v; return nil }})
 }
 
 // OneOf defines a setting that takes one of a few words.
 func (s *Set) OneOf(p *string, name string, words []string, usage string) {
 	s.add(&setting{name: name, placeholder: strings.Join(words, "|"), usage: usage, def: *p,
 		accepts: "one of " + strings.Join(words, ", "),
+		value:   func() any { return *p },
 		set: func(v string) error {
 			for _, w := range words {
 				if strings.EqualFold(v, w) {
@@ -77,6 +82,7 @@ func (s *Set) OneOf(p *string, name string, words []string, usage string) {
 // Bool defines a setting that is true or false; the bare flag means true.
 func (s *Set) Bool(p *bool, name, usage string) {
 	s.add(&setting{name: name, usage: usage, accepts: "true or false", def: strconv.FormatBool(*p),
+		value: func() any { return *p },
 		set: func(v string) error {
 			b, err := strconv.ParseBool(v)
 			if err != nil {
@@ -97,7 +103,7 @@ func (s *Set) Ignored(name, usage string) {
 func (s *Set) Version(p *bool) {
 	s.Bool(p, "version", "print the version")
 	st := s.byName["version"]
-	st.flagOnly = true
+	st.flagOnly, st.value = true, nil
 	delete(s.byKey, st.key)
 }
 
@@ -105,6 +111,7 @@ func (s *Set) Version(p *bool) {
 func (s *Set) Int(p *int, name string, lowest, highest int, usage string) {
 	s.add(&setting{name: name, placeholder: "N", usage: usage, def: strconv.Itoa(*p),
 		accepts: fmt.Sprintf("a whole number from %d to %d", lowest, highest),
+		value:   func() any { return *p },
 		set: func(v string) error {
 			n, err := strconv.Atoi(v)
 			if err != nil || n < lowest || n > highest {
@@ -118,6 +125,7 @@ func (s *Set) Int(p *int, name string, lowest, highest int, usage string) {
 // Duration defines a setting that is a duration from lowest to highest.
 func (s *Set) Duration(p *time.Duration, name string, lowest, highest time.Duration, usage string) {
 	s.add(&setting{name: name, placeholder: "DURATION", usage: usage, def: durationText(*p), duration: true,
+		value:   func() any { return *p },
 		accepts: fmt.Sprintf("a duration from %s to %s such as 250ms, 90s or 1h30m", durationText(lowest), durationText(highest)),
 		set: func(v string) error {
 			d, err := time.ParseDuration(v)
@@ -133,6 +141,7 @@ func (s *Set) Duration(p *time.Duration, name string, lowest, highest time.Durat
 // TiB; K, M, G, T mean the same).
 func (s *Set) Size(p *int64, name string, lowest, highest int64, usage string) {
 	s.add(&setting{name: name, placeholder: "SIZE", usage: usage, def: sizeText(*p),
+		value:   func() any { return *p },
 		accepts: fmt.Sprintf("a size from %s to %s such as 1048576, 512KiB, 64MiB or 2GiB", sizeText(lowest), sizeText(highest)),
 		set: func(v string) error {
 			n, err := parseSize(v)
@@ -148,13 +157,37 @@ func (s *Set) Size(p *int64, name string, lowest, highest int64, usage string) {
 // the file they are an array.
 func (s *Set) List(p *[]string, name, placeholder, usage string) {
 	s.add(&setting{name: name, placeholder: placeholder, usage: usage, accepts: "text", list: true,
-		set: func(v string) error { *p = append(*p, v); return nil }})
+		value: func() any { return append([]string{}, *p...) },
+		set:   func(v string) error { *p = append(*p, v); return nil }})
 }
 
 // Func defines a setting with a parser of its own; an error of set means that the value is not accepted.
 func (s *Set) Func(name, placeholder, def, accepts, usage string, set func(string) error) {
-	s.add(&setting{name: name, placeholder: placeholder, usage: usage, accepts: accepts, def: def, set: set})
+	text := def
+	s.add(&setting{name: name, placeholder: placeholder, usage: usage, accepts: accepts, def: def,
+		value: func() any { return text },
+		set: func(v string) error {
+			if err := set(v); err != nil {
+				return err
+			}
+			text = v
+			return nil
+		}})
 }
+
+// Values returns what the settings are, under the keys of NSQ's files: string, bool, a number (durations in ns) or a slice.
+func (s *Set) Values() map[string]any {
+	values := make(map[string]any, len(s.settings))
+	for _, st := range s.settings {
+		if st.value != nil {
+			values[cmp.Or(st.alias, st.key)] = st.value()
+		}
+	}
+	return values
+}
+
+// shows replaces what Values returns for a setting, where that is not the text that was given.
+func (s *Set) shows(name string, value func() any) { s.byName[name].value = value }
 
 // parseSize reads a number of bytes with an optional unit.
 func parseSize(v string) (int64, error) {

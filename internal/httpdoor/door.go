@@ -32,8 +32,22 @@ func NewError(status int, word string) *Error { return &Error{status, word} }
 // Error returns the word.
 func (e *Error) Error() string { return e.Word }
 
-// Routes are handlers by path, then method.
+// Routes are handlers by path, then method. A path that ends with a colon stands for all with one more word in its place, which
+// handlers get as r.PathValue("word").
 type Routes map[string]Methods
+
+// find returns the handlers of a path, nil if there is no such endpoint.
+func (routes Routes) find(r *http.Request, path string) Methods {
+	if methods := routes[path]; methods != nil {
+		return methods
+	}
+	slash := strings.LastIndexByte(path, '/') + 1
+	if slash == len(path) {
+		return nil
+	}
+	r.SetPathValue("word", path[slash:])
+	return routes[path[:slash]+":"]
+}
 
 // Methods are the handlers of one path by method.
 type Methods map[string]http.HandlerFunc
@@ -64,7 +78,7 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			d.Fail(w, &Error{http.StatusInternalServerError, "INTERNAL_ERROR"})
 		}
 	}()
-	handlers := d.Routes[r.URL.Path]
+	handlers := d.Routes.find(r, r.URL.Path)
 	if handlers == nil {
 		d.redirectOrRefuse(w, r)
 		return
@@ -90,7 +104,7 @@ func (d *Door) redirectOrRefuse(w http.ResponseWriter, r *http.Request) {
 	if strings.HasSuffix(r.URL.Path, "/") {
 		other = strings.TrimSuffix(r.URL.Path, "/")
 	}
-	if d.Routes[other][r.Method] == nil {
+	if d.Routes.find(r, other)[r.Method] == nil {
 		d.Fail(w, &Error{http.StatusNotFound, "NOT_FOUND"})
 		return
 	}

@@ -17,13 +17,14 @@ func TestPathsAndMethods(t *testing.T) {
 		return nil
 	}}
 	d.Routes = Routes{
-		"/text":  Post(d.Text(func(*http.Request) (string, error) { return "done", nil })),
-		"/value": Get(d.JSON(func(*http.Request) (any, error) { return []int{1}, nil })),
-		"/own":   Get(d.JSON(func(*http.Request) (any, error) { return nil, errOwn })),
-		"/other": Get(d.JSON(func(*http.Request) (any, error) { return nil, errors.New("x") })),
-		"/panic": Get(d.JSON(func(*http.Request) (any, error) { panic("x") })),
-		"/query": Get(d.JSON(func(r *http.Request) (any, error) { return Query(r) })),
-		"/dir/":  Get(d.Text(func(*http.Request) (string, error) { return "", nil })),
+		"/text":   Post(d.Text(func(*http.Request) (string, error) { return "done", nil })),
+		"/value":  Get(d.JSON(func(*http.Request) (any, error) { return []int{1}, nil })),
+		"/own":    Get(d.JSON(func(*http.Request) (any, error) { return nil, errOwn })),
+		"/other":  Get(d.JSON(func(*http.Request) (any, error) { return nil, errors.New("x") })),
+		"/panic":  Get(d.JSON(func(*http.Request) (any, error) { panic("x") })),
+		"/query":  Get(d.JSON(func(r *http.Request) (any, error) { return Query(r) })),
+		"/word/:": Get(d.JSON(func(r *http.Request) (any, error) { return r.PathValue("word"), nil })),
+		"/dir/":   Get(d.Text(func(*http.Request) (string, error) { return "", nil })),
 	}
 	for _, c := range []struct {
 		method, target string
@@ -36,6 +37,10 @@ func TestPathsAndMethods(t *testing.T) {
 		{"OPTIONS", "/text", 200, ""},
 		{"GET", "/value", 200, "[1]"},
 		{"GET", "/dir?x=1", 301, "<a href=\"/dir/?x=1\">Moved Permanently</a>.\n\n"},
+		{"GET", "/word/x", 200, `"x"`},
+		{"GET", "/word/x/", 301, "<a href=\"/word/x\">Moved Permanently</a>.\n\n"},
+		{"GET", "/word/", 404, `{"message":"NOT_FOUND"}`},
+		{"GET", "/word", 404, `{"message":"NOT_FOUND"}`},
 		{"GET", "/own", 409, `{"message":"OWN"}`},
 		{"GET", "/other", 500, `{"message":"INTERNAL_ERROR"}`},
 		{"GET", "/panic", 500, `{"message":"INTERNAL_ERROR"}`},

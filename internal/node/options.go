@@ -9,10 +9,12 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"time"
@@ -108,6 +110,7 @@ func (o *Options) doorOptions(started time.Time, tcp, http net.Listener, produce
 	}
 	h.TCPPort, h.HTTPPort = port(tcp), port(http)
 	h.Started = started
+	h.Settings = o.settings(h.TCPPort, h.HTTPPort)
 	if h.Registry == nil {
 		h.Registry = prometheus.NewRegistry()
 		h.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -118,4 +121,17 @@ func (o *Options) doorOptions(started time.Time, tcp, http net.Listener, produce
 	h.TopologyRegion, h.TopologyZone = o.TCP.TopologyRegion, o.TCP.TopologyZone
 	h.Producers = producers
 	return h, nil
+}
+
+// settings returns what /config shows: the options' own settings, with the ports that are listened at for those not given.
+func (o *Options) settings(tcpPort, httpPort int) map[string]nsqhttp.Setting {
+	settings := maps.Clone(o.HTTP.Settings)
+	for name, port := range map[string]int{
+		"broadcast_tcp_port": cmp.Or(o.BroadcastTCPPort, max(tcpPort, 0)), "broadcast_http_port": cmp.Or(o.BroadcastHTTPPort, max(httpPort, 0)),
+	} {
+		if _, ok := settings[name]; ok {
+			settings[name] = nsqhttp.Setting{Value: func() any { return port }}
+		}
+	}
+	return settings
 }

@@ -44,6 +44,8 @@ type Options struct {
 	MaxDeflateLevel        int
 	// TopologyRegion and TopologyZone are where the node is, reported by /info. Default empty.
 	TopologyRegion, TopologyZone string
+	// Settings are what /config shows and changes, by their keys in a settings file. nil means none.
+	Settings map[string]Setting
 	// Producers returns the sessions that have published, for /stats. nil means none.
 	Producers func() []broker.ClientStats
 	// Registry gets the broker's metrics, and is what /metrics shows. Default: a new one.

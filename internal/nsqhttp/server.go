@@ -58,6 +58,7 @@ func (s *Server) table() httpdoor.Routes {
 		"/channel/empty":   post(s.door.Text(s.emptyChannel)),
 		"/channel/pause":   post(s.door.Text(s.pauseChannel)),
 		"/channel/unpause": post(s.door.Text(s.unpauseChannel)),
+		"/config/:":        {"GET": s.getConfig, "PUT": s.putConfig},
 		"/metrics":         get(s.metrics()),
 	}
 	for path, handlers := range debugTable() {

@@ -449,3 +449,45 @@ func TestCloseRefusesAndEndsServe(t *testing.T) {
 		t.Errorf("after Close: %d %s", status, answer)
 	}
 }
+
+func TestConfigShowsSettingsAndChangesThoseThatCan(t *testing.T) {
+	var level atomic.Value
+	level.Store("info")
+	d := newDoor(t, Options{MaxMsgSize: 10, Settings: map[string]Setting{
+		"name":  {Value: func() any { return "a name" }},
+		"empty": {Value: func() any { return "" }},
+		"list":  {Value: func() any { return []string{} }},
+		"wait":  {Value: func() any { return time.Second }},
+		"level": {Value: func() any { return level.Load() }, Change: func(body []byte) error {
+			if string(body) == "bad" {
+				return errors.New("no such level")
+			}
+			level.Store(string(body))
+			return nil
+		}},
+	}})
+	for _, c := range []struct {
+		method, target, body string
+		status               int
+		want                 string
+	}{
+		{"GET", "/config/name", "", 200, "a name"},
+		{"GET", "/config/empty", "", 200, ""},
+		{"GET", "/config/list", "", 200, "[]"},
+		{"GET", "/config/wait", "", 200, "1000000000"},
+		{"GET", "/config/other", "", 400, `{"message":"INVALID_OPTION"}`},
+		{"GET", "/config/", "", 404, `{"message":"NOT_FOUND"}`},
+		{"GET", "/config/name/x", "", 404, `{"message":"NOT_FOUND"}`},
+		{"POST", "/config/name", "", 405, `{"message":"METHOD_NOT_ALLOWED"}`},
+		{"PUT", "/config/name", "x", 400, `{"message":"INVALID_OPTION"}`},
+		{"PUT", "/config/other", "x", 400, `{"message":"INVALID_OPTION"}`},
+		{"PUT", "/config/other", "", 413, `{"message":"INVALID_VALUE"}`},
+		{"PUT", "/config/level", "01234567890", 413, `{"message":"INVALID_VALUE"}`},
+		{"PUT", "/config/level", "bad", 400, `{"message":"INVALID_VALUE"}`},
+		{"PUT", "/config/level", "debug", 200, "debug"},
+	} {
+		if status, _, answer := d.do(c.method, c.target, c.body); status != c.status || answer != c.want {
+			t.Errorf("%s %s: %d %q, want %d %q", c.method, c.target, status, answer, c.status, c.want)
+		}
+	}
+}

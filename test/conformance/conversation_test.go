@@ -47,6 +47,7 @@ func TestWeirAnswersAsStockNsqd(t *testing.T) {
 			{"http-publish", httpPublishConversations()},
 			{"http-admin", httpAdminConversations()},
 			{"http-stats", httpStatsConversations()},
+			{"http-config", httpConfigConversations()},
 		} {
 			t.Run(group.name, func(t *testing.T) {
 				for i, c := range group.conversations {

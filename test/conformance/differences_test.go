@@ -107,16 +107,6 @@ var table = []deliberate{
 		[]difference{{`    output_buffer_size = 16384`, `    output_buffer_size = 8192`}}},
 
 	// HTTP
-	{"not yet: /config", []string{"http: GET /config/max_msg_size", "http: GET /config/nothing", "http: PUT /config/log_level"},
-		[]difference{
-			{`  200 OK`, `  404 Not Found`},
-			{`     = 1048576`, `     {`},
-			{nothing, `    message = "NOT_FOUND"`},
-			{`  400 Bad Request`, `  404 Not Found`},
-			{`    message = "INVALID_OPTION"`, `    message = "NOT_FOUND"`},
-			{`  413 Request Entity Too Large`, `  404 Not Found`},
-			{`    message = "INVALID_VALUE"`, `    message = "NOT_FOUND"`},
-		}},
 	{"Weir's own: Prometheus metrics, more profiles", []string{"http: GET /metrics", "http: GET /debug/pprof/mutex"},
 		[]difference{
 			{`  404 Not Found`, `  200 OK`},

@@ -21,7 +21,7 @@ func httpConversations() []conversation {
 		"GET /debug/pprof/mutex", "GET /debug/pprof/nothing",
 		"PUT /debug/setblockrate", "PUT /debug/setblockrate?rate=0", "PUT /debug/setblockrate?rate=x", "GET /debug/setblockrate",
 		"POST /debug/freememory", "GET /debug/freememory",
-		"GET /config/max_msg_size", "GET /config/nothing", "PUT /config/log_level", "GET /metrics",
+		"GET /metrics",
 	} {
 		method, path, _ := strings.Cut(request, " ")
 		if path == "*" {
@@ -225,6 +225,37 @@ func httpStatsConversations() []conversation {
 	)
 }
 
+// httpConfigConversations are about /config.
+func httpConfigConversations() []conversation {
+	var all []conversation
+	for _, path := range []string{
+		"/config", "/config/", "/config/nothing", "/config/max-msg-size", "/config/MAX_MSG_SIZE", "/config/max_msg_size/", "/config/max_msg_size/x", "/config/node_id",
+		"/config/lookupd_tcp_address", "/config/verbose", "/config/worker_id", "/config/version", "/config/config", "/config/max_msg_size?x=1", "/config/%6dax_msg_size",
+	} {
+		for _, method := range []string{"GET", "PUT", "POST", "OPTIONS", "HEAD"} {
+			all = append(all, conversation{method + " " + path, func(c *client) { c.request(method, path, "x") }})
+		}
+	}
+	for _, name := range settings {
+		all = append(all, conversation{"GET " + name, func(c *client) { c.get("/config/" + name) }})
+		if name != "log_level" && name != "nsqlookupd_tcp_addresses" {
+			all = append(all, conversation{"PUT " + name, func(c *client) { c.request("PUT", "/config/"+name, "1") }})
+		}
+	}
+	for _, text := range []string{"", "loud", "1", `"info"`, "INFO", "info\n", strings.Repeat("x", 1048576), strings.Repeat("x", 1048577)} {
+		all = append(all, conversation{"PUT log_level " + quoted(text), func(c *client) { c.request("PUT", "/config/log_level", text) }})
+	}
+	return all
+}
+
+// settings are the names of nsqd's settings. Not among them is id, which here has no meaning and no default.
+var settings = []string{
+	"broadcast_address", "broadcast_http_port", "broadcast_tcp_port", "data_path", "http_address", "tcp_address", "log_level", "log_prefix", "max_body_size", "max_bytes_per_file",
+	"max_channel_consumers", "max_heartbeat_interval", "max_msg_size", "max_msg_timeout", "max_output_buffer_size", "max_output_buffer_timeout", "max_rdy_count",
+	"max_req_timeout", "mem_queue_size", "min_output_buffer_timeout", "msg_timeout", "output_buffer_timeout", "queue_scan_selection_count",
+	"queue_scan_worker_pool_max", "sync_every", "sync_timeout",
+}
+
 // aloneConversation is a conversation about a whole node.
 type aloneConversation struct {
 	conversation
@@ -243,6 +274,12 @@ func aloneConversations() []aloneConversation {
 		"--max-heartbeat-interval=5s", "--max-output-buffer-size=8192", "--max-output-buffer-timeout=3s", "--min-output-buffer-timeout=100ms", "--output-buffer-timeout=200ms"}
 	above := []string{"--msg-timeout=20s", "--max-msg-timeout=10s", "--output-buffer-timeout=2s", "--max-output-buffer-timeout=1s"}
 	return []aloneConversation{
+		{conversation{"log level changed", func(c *client) {
+			for _, level := range []string{"debug", "info", "Warn", "error", "fatal", "info"} {
+				c.request("PUT", "/config/log_level", level)
+				c.get("/config/log_level")
+			}
+		}}, nil},
 		{conversation{"consumers of a channel", func(c *client) {
 			first := c.consume("first", "ch", 1, "")
 			c.connect("second").send("SUB " + c.topic + " ch\n").read()

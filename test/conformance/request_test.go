@@ -59,6 +59,9 @@ func (c *client) requestFrom(method, path string, body io.Reader, size int) {
 			c.note("  %s: %s", name, strings.Join(values, " | "))
 		}
 	}
+	if strings.HasPrefix(path, "/config/") {
+		answer = []byte(c.server.withoutPlace(string(answer)))
+	}
 	switch {
 	case json.Valid(answer):
 		for _, line := range jsonLines(answer) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ const startPatience = 20 * time.Second
 type server struct {
 	name      string
 	tcp, http string // addresses
+	data      string // directory
 	process   *proc.Process
 }
 
@@ -36,8 +38,8 @@ func startPair(t *testing.T, flags ...string) pair {
 
 func startServer(t *testing.T, name, binary string, args, flags []string) *server {
 	t.Helper()
-	s := &server{name: name, tcp: freeAddress(t), http: freeAddress(t)}
-	args = append(args, "--data-path="+t.TempDir(), "--tcp-address="+s.tcp, "--http-address="+s.http, "--broadcast-address=127.0.0.1")
+	s := &server{name: name, tcp: freeAddress(t), http: freeAddress(t), data: t.TempDir()}
+	args = append(args, "--data-path="+s.data, "--tcp-address="+s.tcp, "--http-address="+s.http, "--broadcast-address=127.0.0.1")
 	p, err := proc.Start(proc.Spec{Path: binary, Args: append(args, flags...)})
 	if err != nil {
 		t.Fatal(err)
@@ -62,6 +64,19 @@ func startServer(t *testing.T, name, binary string, args, flags []string) *serve
 		}
 	}
 	return s
+}
+
+// withoutPlace replaces what is the server's own: its directory, addresses and ports.
+func (s *server) withoutPlace(text string) string {
+	_, tcpPort, _ := net.SplitHostPort(s.tcp)
+	_, httpPort, _ := net.SplitHostPort(s.http)
+	switch text {
+	case tcpPort:
+		return `"TCP-PORT"`
+	case httpPort:
+		return `"HTTP-PORT"`
+	}
+	return strings.NewReplacer(s.data, "DATA", s.tcp, "TCP-ADDRESS", s.http, "HTTP-ADDRESS").Replace(text)
 }
 
 func (s *server) ready() bool {
