@@ -42,6 +42,19 @@ func (m *catalogMachine) Apply(e *record.Entry) {
 	}
 }
 
+// Restore implements Machine.
+func (m *catalogMachine) Restore(state []byte, at record.Index) error {
+	c, err := catalog.Decode(state)
+	if err != nil {
+		return fmt.Errorf("checkpoint of the catalog at %d: %w", at, err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.mu.catalog = c
+	m.mu.applied, m.mu.saved = at, at
+	return nil
+}
+
 // Lead implements Machine.
 func (m *catalogMachine) Lead(bool) {}
 
@@ -105,11 +118,10 @@ func openCatalog(logs Logs, logger *slog.Logger) (*catalogMachine, Log, error) {
 		return nil, nil, fmt.Errorf("open catalog: %w", err)
 	}
 	if state != nil {
-		if m.mu.catalog, err = catalog.Decode(state); err != nil {
+		if err := m.Restore(state, at); err != nil {
 			return nil, nil, fmt.Errorf("open catalog: %w", err)
 		}
 	}
-	m.mu.applied, m.mu.saved = at, at
 	if err := log.Start(at); err != nil {
 		return nil, nil, fmt.Errorf("open catalog: %w", err)
 	}

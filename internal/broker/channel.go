@@ -209,6 +209,13 @@ func (c *Channel) dropBelow(start record.Offset) {
 	c.mu.queue.Drop(start)
 }
 
+// restore replaces the durable state, while this node does not lead.
+func (c *Channel) restore(q *queue.Channel) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mu.queue = q
+}
+
 // lead begins to deliver: the volatile state is built anew, and every subscription gets its place in it.
 func (c *Channel) lead() {
 	now := c.partition.broker.now()

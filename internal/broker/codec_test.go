@@ -98,12 +98,12 @@ func FuzzDecodePartitionState(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, state []byte) {
 		p := statePartition()
-		if p.decodeStateLocked(state) != nil {
+		if p.Restore(state, 1) != nil {
 			return
 		}
 		encoded := p.appendStateLocked(nil)
 		q := statePartition()
-		if err := q.decodeStateLocked(encoded); err != nil {
+		if err := q.Restore(encoded, 1); err != nil {
 			t.Fatalf("what was decoded and encoded cannot be decoded: %v", err)
 		}
 		if !bytes.Equal(encoded, q.appendStateLocked(nil)) {

@@ -138,6 +138,10 @@ type Machine interface {
 	// Lead is called when this node starts (true) or stops (false) to lead the log, between the Apply calls it concerns:
 	// after Lead(true) everything of earlier terms has been applied.
 	Lead(leading bool)
+	// Restore replaces the whole state by that of a checkpoint of another replica, which holds up to index at. It comes
+	// while the node does not lead, never beside Apply; Apply goes on above at. The machine may keep state and never changes
+	// it. An error means that state cannot be understood: nothing was replaced, and the log must fail.
+	Restore(state []byte, at record.Index) error
 	// Failed reports that the log has failed for good.
 	Failed(err error)
 }

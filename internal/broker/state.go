@@ -48,12 +48,8 @@ func (p *partition) replay() error {
 		return err
 	}
 	if state != nil {
-		p.mu.Lock()
-		err = p.decodeStateLocked(state)
-		p.mu.applied = at
-		p.mu.Unlock()
-		if err != nil {
-			return fmt.Errorf("checkpoint at %d: %w", at, err)
+		if err := p.Restore(state, at); err != nil {
+			return err
 		}
 	}
 	if err := p.log.Start(at); err != nil {
@@ -135,12 +131,26 @@ func appendBytes(dst, b []byte) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(b))), b...)
 }
 
-func (p *partition) decodeStateLocked(state []byte) error {
+// partitionState is a decoded checkpoint.
+type partitionState struct {
+	dispatch dispatch
+	channels []channelState
+}
+
+type channelState struct {
+	id    channelID
+	name  string
+	queue *queue.Channel
+}
+
+// decodeState decodes a checkpoint. The error is errMalformedState, or that of package queue.
+func decodeState(state []byte, o queue.Options) (*partitionState, error) {
 	r := stateReader{rest: state}
 	if format := r.byte(); format != stateFormat {
-		return fmt.Errorf("format %d, this version reads %d: %w", format, stateFormat, errMalformedState)
+		return nil, fmt.Errorf("format %d, this version reads %d: %w", format, stateFormat, errMalformedState)
 	}
-	d := &p.mu.dispatch
+	st := &partitionState{}
+	d := &st.dispatch
 	d.next = record.Offset(r.uvarint())
 	d.paused = r.byte()&statePausedFlag != 0
 	d.position = record.Offset(r.uvarint())
@@ -148,26 +158,35 @@ func (p *partition) decodeStateLocked(state []byte) error {
 	for n := r.count(2); n > 0; n-- {
 		d.backlog = append(d.backlog, due{record.Offset(r.uvarint()), int64(r.uvarint())})
 	}
-	for n := r.count(4); n > 0 && r.err == nil; n-- {
-		id := channelID(r.uvarint())
-		name := string(r.bytes())
-		q, err := queue.Decode(r.bytes(), p.broker.queueOptions())
-		if r.err == nil && err != nil {
-			return fmt.Errorf("channel %q: %w", name, err)
-		}
-		if r.err == nil && (!ValidChannelName(name) || p.mu.byName[name] != nil || p.mu.channels[id] != nil) {
-			return fmt.Errorf("channel %d named %q is not valid, or there twice: %w", id, name, errMalformedState)
-		}
-		if r.err == nil {
-			d.durable++
-			p.addLocked(newChannel(p, id, name, q))
-		}
+	if err := r.channels(st, o); err != nil {
+		return nil, err
 	}
+	d.durable = len(st.channels)
 	if r.err == nil && len(r.rest) != 0 {
-		return fmt.Errorf("%d bytes behind the end: %w", len(r.rest), errMalformedState)
+		return nil, fmt.Errorf("%d bytes behind the end: %w", len(r.rest), errMalformedState)
 	}
-	p.publishEndsLocked()
-	return r.err
+	return st, r.err
+}
+
+// channels reads the channels into st.
+func (r *stateReader) channels(st *partitionState, o queue.Options) error {
+	ids, names := make(map[channelID]bool), make(map[string]bool)
+	for n := r.count(4); n > 0 && r.err == nil; n-- {
+		c := channelState{id: channelID(r.uvarint()), name: string(r.bytes())}
+		q, err := queue.Decode(r.bytes(), o)
+		if r.err != nil {
+			break
+		}
+		if err != nil {
+			return fmt.Errorf("channel %q: %w", c.name, err)
+		}
+		if !ValidChannelName(c.name) || isEphemeral(c.name) || names[c.name] || ids[c.id] {
+			return fmt.Errorf("channel %d named %q is not valid, or there twice: %w", c.id, c.name, errMalformedState)
+		}
+		ids[c.id], names[c.name], c.queue = true, true, q
+		st.channels = append(st.channels, c)
+	}
+	return nil
 }
 
 // stateReader reads a checkpoint; after an error everything reads as zero.

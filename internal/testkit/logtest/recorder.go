@@ -20,6 +20,7 @@ const Patience = 20 * time.Second
 type Recorder struct {
 	mu struct {
 		sync.Mutex
+		restored record.Index // what Restore said
 		entries  []record.Entry
 		sums     []uint32
 		leading  bool
@@ -68,10 +69,41 @@ func (r *Recorder) Apply(e *record.Entry) {
 	r.leave(func() {
 		if n := len(r.mu.entries); n > 0 {
 			r.compareLocked(&r.mu.entries[n-1], e)
+		} else if at := r.mu.restored; at != 0 && e.Index != at+1 {
+			r.breachLocked("entry %d follows a Restore at %d", e.Index, at)
 		}
 		r.mu.entries = append(r.mu.entries, *e)
 		r.mu.sums = append(r.mu.sums, crc32.ChecksumIEEE(e.Payload))
 	})
+}
+
+// Restore implements broker.Machine: what was given so far is forgotten, and the next entry must be the one above at.
+func (r *Recorder) Restore(state []byte, at record.Index) error {
+	r.enter("Restore")
+	r.leave(func() {
+		if r.mu.leading {
+			r.breachLocked("Restore at %d while leading", at)
+		}
+		if last := r.lastLocked(); at < last {
+			r.breachLocked("Restore at %d, below entry %d", at, last)
+		}
+		r.mu.restored, r.mu.entries, r.mu.sums = at, nil, nil
+	})
+	return nil
+}
+
+// Restored returns the index of the last Restore, 0 if there was none.
+func (r *Recorder) Restored() record.Index {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.mu.restored
+}
+
+func (r *Recorder) lastLocked() record.Index {
+	if n := len(r.mu.entries); n > 0 {
+		return r.mu.entries[n-1].Index
+	}
+	return r.mu.restored
 }
 
 // compareLocked checks an entry against the one before it.
@@ -117,12 +149,11 @@ func (r *Recorder) Entries() []record.Entry {
 	return r.mu.entries[:len(r.mu.entries):len(r.mu.entries)]
 }
 
-// Last returns the index of the last applied entry, 0 if there is none.
+// Last returns the index of the last applied entry or, if none came after it, of the last Restore; 0 if there was neither.
 func (r *Recorder) Last() record.Index {
-	if e := r.Entries(); len(e) > 0 {
-		return e[len(e)-1].Index
-	}
-	return 0
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lastLocked()
 }
 
 // Leading tells whether the machine leads.
