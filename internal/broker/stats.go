@@ -49,9 +49,11 @@ type ClientStats struct {
 	Deflate       bool
 	Snappy        bool
 	TLS           bool
-	UserAgent     string
-	Region, Zone  string // where the client says that it is
-	PubCounts     []PubCount
+	// TLSVersion ("TLS1.3") and TLSCipherSuite are empty without TLS.
+	TLSVersion, TLSCipherSuite string
+	UserAgent                  string
+	Region, Zone               string // where the client says that it is
+	PubCounts                  []PubCount
 }
 
 // PubCount is how many messages a session published to a topic.

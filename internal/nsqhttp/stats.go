@@ -173,7 +173,7 @@ func newClientStats(c *broker.ClientStats, topic string) clientStats {
 		ClientID: c.ClientID, Hostname: c.Hostname, Version: c.Version, RemoteAddress: c.RemoteAddress, State: c.State,
 		ReadyCount: c.ReadyCount, InFlightCount: c.InFlightCount, MessageCount: c.MessageCount, FinishCount: c.FinishCount,
 		RequeueCount: c.RequeueCount, ConnectTime: c.ConnectTime, SampleRate: c.SampleRate, Deflate: c.Deflate,
-		Snappy: c.Snappy, UserAgent: c.UserAgent, TLS: c.TLS, TopologyZone: c.Zone, TopologyRegion: c.Region,
+		Snappy: c.Snappy, UserAgent: c.UserAgent, TLS: c.TLS, TLSVersion: c.TLSVersion, CipherSuite: c.TLSCipherSuite, TopologyZone: c.Zone, TopologyRegion: c.Region,
 	}
 	for _, p := range c.PubCounts {
 		if topic == "" || topic == p.Topic {
