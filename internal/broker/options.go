@@ -2,6 +2,7 @@ package broker
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -24,6 +25,9 @@ type Options struct {
 	LatencyQuantiles []float64
 	// LatencyWindow is over what time they are measured. Default 10m.
 	LatencyWindow time.Duration
+	// KnownChannels returns the durable channels that a new topic has elsewhere; they are made with it and get its first message. It
+	// may wait for a moment, and is called under no lock. Default: none.
+	KnownChannels func(ctx context.Context, topic string) []string
 	// EphemeralMessages bounds the messages that an ephemeral topic or channel keeps; the oldest are dropped and counted.
 	// Default 10,000.
 	EphemeralMessages int
@@ -46,6 +50,9 @@ type Options struct {
 func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.KnownChannels == nil {
+		o.KnownChannels = func(context.Context, string) []string { return nil }
 	}
 	o.MaxMsgTimeout = cmp.Or(o.MaxMsgTimeout, 15*time.Minute)
 	o.MaxUnfinished = cmp.Or(o.MaxUnfinished, 4_000_000)

@@ -1,6 +1,6 @@
 // Package registrar tells lookup services what a broker has, as nsqd does.
 //
-//	broker ── Changed ──► Registrar ──► link ──► lookup service     one connection for each address
+//	Source ── Changes ──► Registrar ──► link ──► lookup service     one connection for each address
 //	          Advertised ◄──────────────┘
 //
 // A link compares what the broker has (Source.Advertised) with what it has told its service on this connection, and sends the difference

@@ -22,6 +22,8 @@ type Topic struct {
 type Source interface {
 	// Advertised returns all topics that consumers should find at this broker. It must not wait for the network.
 	Advertised() []Topic
+	// Changes delivers when Advertised may return something else than before. The registrar is its one reader.
+	Changes() <-chan struct{}
 }
 
 // Options configure a Registrar. The zero value of a field means its default.
@@ -54,7 +56,6 @@ const changePause = 50 * time.Millisecond
 type Registrar struct {
 	options Options
 	http    *http.Client
-	changeC chan struct{} // cap 1: the broker has changed
 	ctx     context.Context
 	cancel  context.CancelFunc
 	runs    sync.WaitGroup
@@ -71,7 +72,7 @@ type Registrar struct {
 // New returns a registrar without services. Until Start it tells nobody anything.
 func New(options Options) *Registrar {
 	options.setDefaults()
-	r := &Registrar{options: options, changeC: make(chan struct{}, 1)}
+	r := &Registrar{options: options}
 	r.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute}}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.mu.links = make(map[string]*link)
@@ -87,7 +88,7 @@ func (r *Registrar) Start(source Source, peer lookupwire.Peer) {
 		r.startLocked(l)
 	}
 	if !r.mu.closed {
-		r.runs.Go(r.spread)
+		r.runs.Go(func() { r.spread(source.Changes()) })
 	}
 }
 
@@ -126,14 +127,6 @@ func (r *Registrar) Addresses() []string {
 	return list
 }
 
-// Changed reports that what the source advertises may have changed. It does not block, and may be called under locks.
-func (r *Registrar) Changed() {
-	select {
-	case r.changeC <- struct{}{}:
-	default:
-	}
-}
-
 // Close closes all connections and waits for their goroutines. The services forget the broker.
 func (r *Registrar) Close() {
 	r.mu.Lock()
@@ -162,10 +155,10 @@ func (r *Registrar) links() []*link {
 }
 
 // spread passes changes on to all links until Close.
-func (r *Registrar) spread() {
+func (r *Registrar) spread(changeC <-chan struct{}) {
 	for {
 		select {
-		case <-r.changeC:
+		case <-changeC:
 		case <-r.ctx.Done():
 			return
 		}

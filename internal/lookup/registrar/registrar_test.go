@@ -25,9 +25,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // brokerSide is a Source that a test changes.
 type brokerSide struct {
-	mu     sync.Mutex
-	topics []Topic
+	changeC chan struct{}
+	mu      sync.Mutex
+	topics  []Topic
 }
+
+func (b *brokerSide) Changes() <-chan struct{} { return b.changeC }
 
 func (b *brokerSide) Advertised() []Topic {
 	b.mu.Lock()
@@ -35,11 +38,11 @@ func (b *brokerSide) Advertised() []Topic {
 	return b.topics
 }
 
-func (b *brokerSide) set(r *Registrar, topics ...Topic) {
+func (b *brokerSide) set(topics ...Topic) {
 	b.mu.Lock()
 	b.topics = topics
 	b.mu.Unlock()
-	r.Changed()
+	b.changeC <- struct{}{}
 }
 
 // logged is a log that a test reads.
@@ -67,7 +70,7 @@ func newRegistrar(t *testing.T, options Options, addresses ...string) (*Registra
 	options.Logger = slog.New(slog.NewTextHandler(log, nil))
 	r := New(options)
 	r.SetAddresses(addresses)
-	b := new(brokerSide)
+	b := &brokerSide{changeC: make(chan struct{}, 10)}
 	r.Start(b, lookupwire.Peer{BroadcastAddress: "b", Hostname: "h", TCPPort: 4150, HTTPPort: 4151, Version: "v"})
 	t.Cleanup(r.Close)
 	return r, b, log
@@ -127,14 +130,14 @@ func knows(t *testing.T, s *lookupd.Server, topics ...string) {
 func TestServicesFollowTheBroker(t *testing.T) {
 	one, two := startLookup(t, "127.0.0.1:0"), startLookup(t, "127.0.0.1:0")
 	r, b, _ := newRegistrar(t, Options{}, one.TCPAddr())
-	b.set(r, Topic{"t", []string{"c", "d#ephemeral"}}, Topic{"u", nil})
+	b.set(Topic{"t", []string{"c", "d#ephemeral"}}, Topic{"u", nil})
 	knows(t, one, "t", "u")
 	r.SetAddresses([]string{two.TCPAddr(), one.TCPAddr()})
 	knows(t, two, "t", "u")
 	if got := get(t, two, "/lookup?topic=t"); !strings.Contains(got, `"channels":["c","d#ephemeral"]`) || !strings.Contains(got, `"broadcast_address":"b"`) {
 		t.Errorf("lookup: %s", got)
 	}
-	b.set(r, Topic{"t", []string{"c"}})
+	b.set(Topic{"t", []string{"c"}})
 	knows(t, one, "t")
 	knows(t, two, "t")
 	if got := get(t, two, "/channels?topic=t"); got != `{"channels":["c"]}` {
@@ -151,11 +154,11 @@ func TestServicesFollowTheBroker(t *testing.T) {
 
 func TestRestartedServiceIsToldEverything(t *testing.T) {
 	s := startLookup(t, "127.0.0.1:0")
-	r, b, log := newRegistrar(t, Options{}, s.TCPAddr())
-	b.set(r, Topic{"t", []string{"c"}})
+	_, b, log := newRegistrar(t, Options{}, s.TCPAddr())
+	b.set(Topic{"t", []string{"c"}})
 	knows(t, s, "t")
 	s.Close(context.Background())
-	b.set(r, Topic{"t", []string{"c"}}, Topic{"u", nil})
+	b.set(Topic{"t", []string{"c"}}, Topic{"u", nil})
 	again := startLookup(t, s.TCPAddr())
 	knows(t, again, "t", "u")
 	if log.count("msg=\"registered with a lookup service\"") != 2 {
@@ -208,15 +211,15 @@ func TestOddServicesAreLoggedOnceAndDisturbNobody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			address := odd(t, c.serve)
 			good := startLookup(t, "127.0.0.1:0")
-			r, b, log := newRegistrar(t, Options{Timeout: 100 * time.Millisecond}, address, good.TCPAddr())
-			b.set(r, Topic{"t", nil})
+			_, b, log := newRegistrar(t, Options{Timeout: 100 * time.Millisecond}, address, good.TCPAddr())
+			b.set(Topic{"t", nil})
 			knows(t, good, "t")
 			eventually(t, "a log line", func() bool { return log.count(c.want) > 0 && log.count("level=WARN") > 0 })
 			time.Sleep(250 * time.Millisecond) // it tries again meanwhile
 			if n := log.count("level=WARN"); n > 1 && name != "answers unasked" {
 				t.Errorf("%d warnings:\n%s", n, log.text.String())
 			}
-			b.set(r, Topic{"t", nil}, Topic{"u", nil})
+			b.set(Topic{"t", nil}, Topic{"u", nil})
 			knows(t, good, "t", "u")
 		})
 	}
