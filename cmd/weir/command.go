@@ -29,7 +29,11 @@ func commands() []command {
 		{name: "log", summary: "inspect, verify or repair a data directory", run: runLog},
 		{name: "version", summary: "print the version", run: runVersion},
 		{name: "to_nsq", summary: "publish the lines of stdin to a topic", nsq: true, run: runToNSQ},
-		{name: "nsq_to_file", summary: "append a topic's messages to files", nsq: true, run: runNSQToFile},
+		{name: "nsq_to_file", summary: "append topics' messages to files", nsq: true, run: runNSQToFile},
+		{name: "nsq_to_http", summary: "make an HTTP request of each message of a topic", nsq: true, run: runNSQToHTTP},
+		{name: "nsq_to_nsq", summary: "publish topics' messages to other nsqds", nsq: true, run: runNSQToNSQ},
+		{name: "nsq_tail", summary: "show topics' messages", nsq: true, run: runNSQTail},
+		{name: "nsq_stat", summary: "show a channel's counters and rates", nsq: true, run: runNSQStat},
 	}
 }
 

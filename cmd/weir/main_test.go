@@ -36,9 +36,17 @@ func TestCommandLinesThatCannotBeUsedExitWithCode2AndOneLine(t *testing.T) {
 		{"to_nsq", "", "to_nsq: settings: --topic is required"},
 		{"to_nsq", "--topic=t --nsqd-tcp-address=x --delimiter=ab", "to_nsq: --delimiter does not take"},
 		{"to_nsq", "--topic=t --nsqd-tcp-address=x --producer-opt=nope,1", "to_nsq: --producer-opt cannot be used"},
-		{"nsq_to_file", "--topic=t", "nsq_to_file: settings: --nsqd-tcp-address is required"},
+		{"nsq_to_file", "--topic=t", "nsq_to_file: settings: --nsqd-tcp-address or --lookupd-http-address is required"},
+		{"nsq_to_file", "--topic-pattern=t --nsqd-tcp-address=x", "--lookupd-http-address is required when there is no --topic"},
+		{"nsq_to_file", "--topic=t --nsqd-tcp-address=x --gzip --filename-format=f", "must contain <REV>"},
+		{"nsq_to_http", "--topic=t --nsqd-tcp-address=x --get=http://a/", "must contain %s once"},
+		{"nsq_to_http", "--topic=t --nsqd-tcp-address=x --post=a:80", "is not a URL"},
+		{"nsq_to_http", "--topic=t --nsqd-tcp-address=x --post=http://a --sample=1.5", "nsq_to_http: --sample does not take"},
+		{"nsq_to_http", "--topic=t --nsqd-tcp-address=x --post=http://a --header=nope", "must have the form Key: Value"},
+		{"nsq_to_nsq", "--topic=t --nsqd-tcp-address=x", "--destination-nsqd-tcp-address is required"},
+		{"nsq_tail", "--topic=t --nsqd-tcp-address=x --lookupd-http-address=y", "exclude each other"},
+		{"nsq_stat", "--topic=t --channel=c", "--nsqd-http-address or --lookupd-http-address is required"},
 		{"nsq_to_file", "--topic=t --nsqd-tcp-address=x --datetime-format=%Q", "%Q is unknown"},
-		{"nsq_to_file", "--topic=t --nsqd-tcp-address=x --gzip", "nsq_to_file: --gzip is unknown"},
 	} {
 		code, _, stderr := run(context.Background(), c.binary, "", strings.Fields(c.args)...)
 		if code != 2 || !strings.Contains(stderr, c.want) || strings.Count(stderr, "\n") != 1 {
@@ -62,6 +70,10 @@ func TestHelpAndVersionsExitWithCode0(t *testing.T) {
 		{"weir", "help nsqlookupd", "(--tcp-address is WEIR_TCP_ADDRESS;"},
 		{"/opt/to_nsq", "-version", "to_nsq v1.3.0+weir."},
 		{"nsq_to_file.exe", "-version", "nsq_to_file v1.3.0+weir."},
+		{"nsq_to_http", "-version", "nsq_to_http v1.3.0+weir."},
+		{"nsq_to_nsq", "-version", "nsq_to_nsq v1.3.0+weir."},
+		{"nsq_tail", "-version", "nsq_tail v1.3.0+weir."},
+		{"nsq_stat", "-version", "nsq_stat v1.3.0+weir."},
 	} {
 		code, stdout, stderr := run(context.Background(), c.binary, "", strings.Fields(c.args)...)
 		if code != 0 || stderr != "" || !strings.Contains(stdout, c.want) {

@@ -2,55 +2,74 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
+	"math"
+	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
-	"github.com/weirmq/weir/internal/config"
 	"github.com/weirmq/weir/internal/tools"
 	"github.com/weirmq/weir/internal/tools/tofile"
-	"github.com/weirmq/weir/internal/version"
 )
 
 // runNSQToFile is `weir nsq_to_file`, and NSQ's nsq_to_file.
 func runNSQToFile(ctx context.Context, p process) error {
 	o := tofile.DefaultOptions()
-	var consumerOptions []string
-	level := slog.LevelInfo
-	showVersion := false
-
-	set := config.NewSet("nsq_to_file")
-	set.List(&o.Topics, "topic", "TOPIC", "topic to consume; may be repeated (required)")
-	set.String(&o.Channel, "channel", "CHANNEL", "channel to consume it by")
-	set.List(&o.Addresses, "nsqd-tcp-address", "HOST:PORT", "nsqd to consume from; may be repeated (required)")
-	set.List(&consumerOptions, "consumer-opt", "NAME,VALUE", "option of go-nsq; may be repeated")
-	set.Int(&o.MaxInFlight, "max-in-flight", 1, 1e6, "unfinished messages a topic")
+	t := newTool("nsq_to_file", o.Meter)
+	set := t.set
+	set.List(&o.Source.Topics, "topic", "TOPIC", "topic to consume; may be repeated (default: all that match --topic-pattern)")
+	set.String(&o.TopicPattern, "topic-pattern", "REGEXP", "consume only the topics that match")
+	set.Duration(&o.TopicRefresh, "topic-refresh", time.Millisecond, 24*time.Hour, "how often to look for new topics when there is no --topic")
+	t.source(&o.Source)
+	consumerOptions := t.consumerOptions()
+	timeouts(set, &o.Source.ConnectTimeout, &o.Source.RequestTimeout)
 	set.String(&o.OutputDir, "output-dir", "DIR", "where the files go")
-	set.String(&o.FilenameFormat, "filename-format", "FORMAT", "name of the files: <TOPIC> <HOST> <PID> <DATETIME>")
+	set.String(&o.WorkDir, "work-dir", "DIR", "where files lie until they are complete, on the same file system (default: --output-dir)")
+	set.String(&o.FilenameFormat, "filename-format", "FORMAT", "name of the files: <TOPIC> <HOST> <PID> <DATETIME> <REV>")
 	set.String(&o.DatetimeFormat, "datetime-format", "FORMAT", "of <DATETIME>, as strftime's")
 	set.String(&o.HostIdentifier, "host-identifier", "TEXT", "for <HOST>; <SHORT_HOST> and <HOSTNAME> are replaced in it")
+	set.Bool(&o.GZIP, "gzip", "compress the files")
+	set.Int(&o.GZIPLevel, "gzip-level", 1, 9, "1 is fast, 9 small")
+	set.Bool(&o.SkipEmptyFiles, "skip-empty-files", "make no file for a time without messages")
+	set.Size(&o.RotateSize, "rotate-size", 0, math.MaxInt64, "begin another file after so many bytes before compression; 0: never")
+	set.Duration(&o.RotateInterval, "rotate-interval", 0, 10*365*24*time.Hour, "begin another file after so long; 0: never")
 	set.Duration(&o.SyncInterval, "sync-interval", time.Millisecond, 5*time.Minute, "longest time between a message's arrival, its fsync and its FIN")
-	config.LogLevel(set, &level)
 	var prefix string
 	set.String(&prefix, "log-prefix", "TEXT", "accepted for NSQ's scripts, not used")
-	set.Version(&showVersion)
-	if err := parse(p, set, "usage: nsq_to_file --topic=TOPIC --nsqd-tcp-address=HOST:PORT --output-dir=DIR"); err != nil {
+	t.output()
+	if more, err := t.parse(p, "usage: nsq_to_file --topic=TOPIC --nsqd-tcp-address=HOST:PORT --output-dir=DIR"); !more {
 		return err
 	}
-	if showVersion {
-		fmt.Fprintln(p.out, version.NSQLine("nsq_to_file"))
-		return nil
-	}
-	o.Logger = toolLogger(p, level)
 	var err error
-	if o.Config, err = tools.NewConfig("nsq_to_file", consumerOptions); err != nil {
-		return set.Refuse("consumer-opt", "cannot be used: "+err.Error(), "NAME,VALUE of an option of go-nsq")
+	if o.Source.Config, err = tools.NewConfig(t.name, *consumerOptions); err != nil {
+		return t.refuseOptions("consumer-opt", err)
 	}
 	if err := o.Validate(); err != nil {
-		return usageError("nsq_to_file", err)
+		return usageError(t.name, err)
 	}
-	if err := tofile.Run(ctx, o); err != nil {
-		return fmt.Errorf("nsq_to_file: %w", err)
-	}
-	return nil
+	o.Source.Logger = t.logger(p)
+	reopenC, stop := onHangUp()
+	defer stop()
+	o.ReopenC = reopenC
+	return t.failed(tofile.Run(ctx, o))
+}
+
+// onHangUp returns a Go channel that receives for each SIGHUP, until it is stopped.
+func onHangUp() (hungUpC <-chan struct{}, stop func()) {
+	c, signalC, doneC := make(chan struct{}, 1), make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(signalC, syscall.SIGHUP)
+	go func() {
+		for {
+			select {
+			case <-doneC:
+				return
+			case <-signalC:
+				select {
+				case c <- struct{}{}:
+				default: // one is waiting already
+				}
+			}
+		}
+	}()
+	return c, func() { signal.Stop(signalC); close(doneC) }
 }

@@ -1,6 +1,7 @@
-// Package tools holds what the NSQ tools have in common: how they configure go-nsq and where its log lines go. Each tool is a
-// package below this one that main only starts. They are ordinary clients of the public protocol: they import nothing of the
-// broker and work against stock nsqd as well.
+// Package tools holds what the NSQ tools have in common: how they configure go-nsq and where its log lines go (gonsq.go), where a
+// consumer finds its messages (source.go, lookup.go), and what a tool says of its work (meter.go, latency.go). Each tool is a package
+// below this one that main only starts. They are ordinary clients of the public protocol: they import nothing of the broker
+// and work against stock nsqd and nsqlookupd as well.
 package tools
 
 import (
@@ -16,9 +17,11 @@ import (
 )
 
 // NewConfig returns the go-nsq configuration of a tool: its user agent, and options of the form "name,value" (a bare name
-// means true), as --consumer-opt and --producer-opt take them.
+// means true), as --consumer-opt and --producer-opt take them. Unlike go-nsq's own default, a message may be tried any number
+// of times: after max_attempts go-nsq finishes it although nobody has it.
 func NewConfig(tool string, options []string) (*nsq.Config, error) {
 	cfg := nsq.NewConfig()
+	cfg.MaxAttempts = 0
 	cfg.UserAgent = fmt.Sprintf("%s/%s go-nsq/%s", tool, version.NSQTool, nsq.VERSION)
 	for _, option := range options {
 		name, value, given := strings.Cut(option, ",")

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -50,15 +52,16 @@ func publish(t *testing.T, address, topic string, from, n int) {
 func testOptions(t *testing.T, dir, address string, topics ...string) Options {
 	t.Helper()
 	o := DefaultOptions()
-	o.Topics, o.Addresses, o.OutputDir = topics, []string{address}, dir
+	o.Source.Topics, o.Source.NSQDs, o.OutputDir = topics, []string{address}, dir
 	o.FilenameFormat, o.HostIdentifier = "<TOPIC>.<HOST><REV>.log", "h"
 	o.SyncInterval = 20 * time.Millisecond
-	o.Logger = slog.New(slog.DiscardHandler)
+	o.Source.Logger = slog.New(slog.DiscardHandler)
+	o.Meter.Logger = o.Source.Logger
 	var err error
-	if o.Config, err = tools.NewConfig("nsq_to_file", nil); err != nil {
+	if o.Source.Config, err = tools.NewConfig("nsq_to_file", nil); err != nil {
 		t.Fatal(err)
 	}
-	o.Config.LookupdPollInterval = 20 * time.Millisecond
+	o.Source.Config.LookupdPollInterval = 20 * time.Millisecond
 	return o
 }
 
@@ -148,7 +151,7 @@ func TestAStopFinishesWhatIsOnDisk(t *testing.T) {
 	publish(t, n.TCPAddr(), "a", 0, 50)
 	o := testOptions(t, out, n.TCPAddr(), "a")
 	o.SyncInterval = time.Minute // only the stop syncs
-	o.Config.MsgTimeout = time.Minute
+	o.Source.Config.MsgTimeout = time.Minute
 	stop := background(o)
 	publish(t, n.TCPAddr(), "a", 50, 1)
 	time.Sleep(300 * time.Millisecond) // long enough for all to arrive; what does not is redelivered
@@ -248,13 +251,16 @@ func TestATornLineGetsItsEnd(t *testing.T) {
 	if err := os.WriteFile(path, []byte("whole\nto"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	w := &topicWriter{o: &Options{}}
-	if err := w.createFile(path); err != nil {
+	f := &output{o: &Options{OutputDir: filepath.Dir(path), FilenameFormat: "f"}}
+	if err := f.open(time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	w.out.WriteString("next\n")
-	w.out.Flush()
-	w.closeFile()
+	if err := f.write([]byte("next")); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.finish(); err != nil {
+		t.Fatal(err)
+	}
 	if text, _ := os.ReadFile(path); string(text) != "whole\nto\nnext\n" {
 		t.Errorf("got %q", text)
 	}
@@ -313,4 +319,112 @@ func TestANewNameBeginsANewFile(t *testing.T) {
 	if files, _ := all(); files < 3 {
 		t.Errorf("%d files", files)
 	}
+}
+
+func TestFilesWithoutMessagesAreMadeUnlessTheyAreSkipped(t *testing.T) {
+	n := startNode(t, t.TempDir(), "127.0.0.1:0")
+	defer n.Stop()
+	for _, skip := range []bool{false, true} {
+		out := t.TempDir()
+		o := testOptions(t, out, n.TCPAddr(), "empty")
+		o.SkipEmptyFiles = skip
+		stop := background(o)
+		if !skip {
+			eventually(t, "the empty file", func() bool { return len(names(t, out)) == 1 })
+		} else {
+			time.Sleep(5 * o.SyncInterval) // it would come with the first
+		}
+		must(t, stop())
+		if got := names(t, out); skip && len(got) != 0 {
+			t.Errorf("files %v", got)
+		}
+	}
+}
+
+func TestAReopenSyncsAndBeginsAnotherFile(t *testing.T) {
+	n := startNode(t, t.TempDir(), "127.0.0.1:0")
+	defer n.Stop()
+	out := t.TempDir()
+	o := testOptions(t, out, n.TCPAddr(), "a")
+	reopenC := make(chan struct{})
+	o.ReopenC, o.SyncInterval, o.SkipEmptyFiles, o.GZIP = reopenC, time.Minute, true, true
+	stop := background(o)
+	publish(t, n.TCPAddr(), "a", 0, 3)
+	eventually(t, "the first file", func() bool { return len(names(t, out)) == 1 })
+	eventually(t, "the messages", func() bool {
+		reopenC <- struct{}{}
+		text, _ := unzip(filepath.Join(out, "a.h-000000.log.gz"))
+		return strings.Contains(text, "message 0\n")
+	})
+	publish(t, n.TCPAddr(), "a", 3, 1)
+	eventually(t, "the second file", func() bool { return len(names(t, out)) >= 2 })
+	must(t, stop())
+	all := ""
+	for _, name := range names(t, out) {
+		text, err := unzip(filepath.Join(out, name))
+		must(t, err)
+		all += text
+	}
+	if strings.Count(all, "\n") != 4 || !strings.HasSuffix(all, "message 3\n") {
+		t.Errorf("got %q", all)
+	}
+}
+
+func TestTopicsThatMatchAreFoundByLookup(t *testing.T) {
+	n := startNode(t, t.TempDir(), "127.0.0.1:0")
+	defer n.Stop()
+	_, port, _ := strings.Cut(n.TCPAddr(), ":")
+	var topics atomic.Value
+	topics.Store(`"orders.a","other"`)
+	lookup := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-NSQ-Content-Type", "nsq; version=1.0")
+		switch r.URL.Path {
+		case "/topics":
+			fmt.Fprintf(w, `{"topics":[%s]}`, topics.Load())
+		case "/lookup":
+			fmt.Fprintf(w, `{"channels":[],"producers":[{"broadcast_address":"127.0.0.1","tcp_port":%s}]}`, port)
+		}
+	}))
+	defer lookup.Close()
+	for i, topic := range []string{"orders.a", "orders.b", "other"} {
+		publish(t, n.TCPAddr(), topic, i, 1)
+	}
+	out := t.TempDir()
+	o := testOptions(t, out, "")
+	o.Source.NSQDs, o.Source.Lookupds = nil, []string{strings.TrimPrefix(lookup.URL, "http://")}
+	o.TopicPattern, o.TopicRefresh, o.SkipEmptyFiles = `^orders\.`, 20*time.Millisecond, true
+	stop := background(o)
+	eventually(t, "the first topic", func() bool { return lines(filepath.Join(out, "orders.a.h.log"))["message 0"] == 1 })
+	topics.Store(`"orders.a","orders.b","other"`)
+	eventually(t, "the second topic", func() bool { return lines(filepath.Join(out, "orders.b.h.log"))["message 1"] == 1 })
+	must(t, stop())
+	if got := names(t, out); len(got) != 2 {
+		t.Errorf("files %v", got)
+	}
+}
+
+// go-nsq finishes a message of more than max_attempts, 5 by default, without asking: it would be lost.
+func TestAMessageThatWasTriedOftenIsWritten(t *testing.T) {
+	n := startNode(t, t.TempDir(), "127.0.0.1:0")
+	defer n.Stop()
+	publish(t, n.TCPAddr(), "a", 0, 1)
+	tried := make(chan struct{})
+	c, err := nsq.NewConsumer("a", "nsq_to_file", nsq.NewConfig())
+	must(t, err)
+	c.SetLoggerLevel(nsq.LogLevelError)
+	c.AddHandler(nsq.HandlerFunc(func(m *nsq.Message) error {
+		m.RequeueWithoutBackoff(0)
+		if m.Attempts == 5 {
+			close(tried)
+		}
+		return nil
+	}))
+	must(t, c.ConnectToNSQD(n.TCPAddr()))
+	<-tried
+	c.Stop()
+	<-c.StopChan
+	out := t.TempDir()
+	stop := background(testOptions(t, out, n.TCPAddr(), "a"))
+	eventually(t, "the message", func() bool { return lines(filepath.Join(out, "a.h.log"))["message 0"] == 1 })
+	must(t, stop())
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nsqio/go-nsq"
+
+	"github.com/weirmq/weir/internal/tools/publish"
 )
 
 // Pauses between tries to reach an nsqd again.
@@ -23,9 +25,9 @@ type destination struct {
 	o       *Options
 	recordC chan []byte
 
-	conn     *connection // nil while there is none
-	sent     [][]byte    // published over conn, not yet answered, in order
-	again    [][]byte    // to be published over the next connection
+	conn     *publish.Connection // nil while there is none
+	sent     [][]byte            // published over conn, not yet answered, in order
+	again    [][]byte            // to be published over the next connection
 	pause    time.Duration
 	resumeAt time.Time // when to connect again
 	progress time.Time // when an answer came last, or waiting began
@@ -55,7 +57,7 @@ func (d *destination) run() {
 		var answerC <-chan error
 		var closedC <-chan struct{}
 		if d.conn != nil {
-			answerC, closedC = d.conn.answerC, d.conn.closedC
+			answerC, closedC = d.conn.AnswerC, d.conn.ClosedC
 		}
 		select {
 		case record, ok := <-takeC:
@@ -101,7 +103,7 @@ func (d *destination) publish(record []byte) {
 		d.progress = time.Now()
 	}
 	if d.conn == nil {
-		conn, err := connect(d.totals.Address, d.o)
+		conn, err := publish.Connect(d.totals.Address, d.o.Config, d.o.Window, d.o.Logger)
 		if err != nil {
 			d.again = append(d.again, record)
 			d.backOff(err)
@@ -114,7 +116,7 @@ func (d *destination) publish(record []byte) {
 		return
 	}
 	d.sent = append(d.sent, record)
-	if err := d.conn.publish(d.o.Topic, record); err != nil {
+	if err := d.conn.Publish(d.o.Topic, record); err != nil {
 		d.note(err) // closedC follows, and lost with it
 	}
 }
@@ -129,6 +131,7 @@ func (d *destination) answered(err error) {
 	switch {
 	case err == nil:
 		d.totals.Acknowledged++
+		d.o.Meter.Count(record)
 		d.progress, d.pause = time.Now(), firstPause
 	case isFinal(err):
 		d.totals.Refused++
@@ -145,7 +148,7 @@ func (d *destination) answered(err error) {
 func (d *destination) lost() {
 	for more := true; more; {
 		select {
-		case err := <-d.conn.answerC:
+		case err := <-d.conn.AnswerC:
 			d.answered(err)
 		default:
 			more = false
@@ -183,7 +186,7 @@ func (d *destination) note(err error) {
 // disconnect closes the connection if there is one, and waits for its end.
 func (d *destination) disconnect() {
 	if d.conn != nil {
-		d.conn.close()
+		d.conn.Close()
 		d.conn = nil
 	}
 }

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/nsqio/go-nsq"
+
+	"github.com/weirmq/weir/internal/tools"
 )
 
 // MaxRecordBytes bounds a record, so that a stream without delimiters costs bounded memory.
@@ -37,11 +39,14 @@ type Options struct {
 	Config *nsq.Config
 	// Logger gets reconnects and refusals.
 	Logger *slog.Logger
+	// Meter counts what is acknowledged, for each nsqd.
+	Meter *tools.Meter
 }
 
 // DefaultOptions returns the defaults; Topic, Addresses and Config are still to be set.
 func DefaultOptions() Options {
-	return Options{Delimiter: '\n', Window: 1000, GiveUp: 30 * time.Second, Logger: slog.Default()}
+	return Options{Delimiter: '\n', Window: 1000, GiveUp: 30 * time.Second, Logger: slog.Default(),
+		Meter: tools.NewMeter("to_nsq")}
 }
 
 // Validate reports the first field that cannot be used.

@@ -19,6 +19,7 @@ func Run(ctx context.Context, in io.Reader, o Options) (Totals, error) {
 	if err := o.Validate(); err != nil {
 		return Totals{}, err
 	}
+	defer o.Meter.Start()()
 	destinations := make([]*destination, 0, len(o.Addresses))
 	for _, address := range tools.Distinct(o.Addresses) {
 		destinations = append(destinations, newDestination(address, &o))

@@ -124,6 +124,7 @@ func options(t *testing.T, servers ...*standIn) Options {
 	o := DefaultOptions()
 	o.Topic = "t"
 	o.Logger = slog.New(slog.DiscardHandler)
+	o.Meter.Logger = o.Logger
 	for _, s := range servers {
 		o.Addresses = append(o.Addresses, s.listener.Addr().String())
 	}
