@@ -76,6 +76,9 @@ func OpenStore(o Options) (*Store, error) {
 	s.rounds = newCommitter(s)
 	s.syncer = newSyncer(s)
 	s.janitor = newJanitor()
+	if err := s.finishImports(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	if err := s.emptyTrash(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -37,7 +37,6 @@ func Nsqd(n *Node) *Set {
 	ports(s, o)
 	topology(s, o)
 	limits(s, o)
-	latencies(s, o)
 	logLevelVar(s, &n.LogLevel)
 
 	s.Group("Weir's own")
@@ -79,7 +78,8 @@ func Nsqd(n *Node) *Set {
 			}
 			o.Advertise = hostname
 		}
-		return n.finish(s)
+		n.live(s)
+		return checkNode(s, o)
 	}
 	return s
 }

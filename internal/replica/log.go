@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
@@ -17,9 +16,9 @@ const term record.Term = 1
 
 // Log is one partition's log on a lone node. It implements broker.Log, and commitlog.Source for the commit rounds.
 type Log struct {
-	logs    *Logs
+	space   *Space
 	machine broker.Machine
-	store   *commitlog.Log
+	stored
 
 	mu      sync.Mutex
 	idle    *sync.Cond         // outstanding has become 0
@@ -28,9 +27,6 @@ type Log struct {
 	outstanding int
 	closed      bool
 	failed      error
-
-	high   atomic.Int64 // high watermark
-	looked bool         // the checkpoint was read, and with it where carried messages are; before Start only
 
 	// Owned by the commit rounds.
 
@@ -54,16 +50,14 @@ type tail struct {
 
 // Start implements broker.Log.
 func (l *Log) Start(above record.Index) error {
-	if !l.looked {
-		if _, _, err := l.Checkpoint(); err != nil {
-			return err
-		}
+	if err := l.look(); err != nil {
+		return err
 	}
-	b := l.store.Bounds()
+	b := l.log().Bounds()
 	l.tail = tail{index: b.LastIndex, next: b.Next, time: b.LastTime}
 	l.proposed = l.tail
 	l.high.Store(int64(b.Next))
-	err := l.store.Replay(above, func(e *record.Entry) error {
+	err := l.log().Replay(above, func(e *record.Entry) error {
 		l.machine.Apply(e)
 		return nil
 	})
@@ -77,14 +71,14 @@ func (l *Log) Start(above record.Index) error {
 // Propose implements broker.Log.
 func (l *Log) Propose(p *broker.Proposal) {
 	if p.Kind == record.KindBatch {
-		l.logs.spend(len(p.Payload))
+		l.space.spend(len(p.Payload))
 	}
 	if err := l.admit(p); err != nil {
 		p.Err = err
 		answer(p)
 		return
 	}
-	l.store.Kick() // p may have been answered meanwhile: it is the owner's again
+	l.log().Kick() // p may have been answered meanwhile: it is the owner's again
 }
 
 // admit queues p, or returns why not.
@@ -96,7 +90,7 @@ func (l *Log) admit(p *broker.Proposal) error {
 		return l.failed
 	case l.closed:
 		return broker.ErrClosed
-	case p.Kind == record.KindBatch && l.logs.low.Load():
+	case p.Kind == record.KindBatch && l.space.low.Load():
 		return broker.ErrFull
 	}
 	l.pending = append(l.pending, p)
@@ -218,39 +212,6 @@ func (l *Log) fail(err error) {
 	}
 }
 
-// Bounds implements broker.Log.
-func (l *Log) Bounds() (start, end record.Offset) {
-	return l.store.Bounds().Start, record.Offset(l.high.Load())
-}
-
-// Checkpoint implements broker.Log.
-func (l *Log) Checkpoint() ([]byte, record.Index, error) {
-	l.looked = true
-	state, at, err := l.store.Checkpoint()
-	return state, at, translate(err)
-}
-
-// SaveCheckpoint implements broker.Log.
-func (l *Log) SaveCheckpoint(state []byte, at record.Index) error {
-	return translate(l.store.SaveCheckpoint(state, at))
-}
-
-// Segments implements broker.Log.
-func (l *Log) Segments() []broker.Segment {
-	list := l.store.Segments()
-	segments := make([]broker.Segment, len(list))
-	for i, s := range list {
-		segments[i] = broker.Segment{First: s.First, Next: s.Next, Bytes: s.Bytes, LastTime: s.LastTime, Sealed: s.Sealed, Carries: s.Carries}
-	}
-	return segments
-}
-
-// Roll implements broker.Log.
-func (l *Log) Roll() error { return translate(l.store.Roll()) }
-
-// Trim implements broker.Log.
-func (l *Log) Trim(below record.Offset) error { return translate(l.store.Trim(below)) }
-
 // Close implements broker.Log.
 func (l *Log) Close() error {
 	l.mu.Lock()
@@ -259,22 +220,5 @@ func (l *Log) Close() error {
 		l.idle.Wait()
 	}
 	l.mu.Unlock()
-	return translate(l.store.Close())
+	return translate(l.log().Close())
 }
-
-// NewReader implements broker.Log.
-func (l *Log) NewReader() broker.Reader { return &reader{log: l, store: l.store.NewReader()} }
-
-type reader struct {
-	log   *Log
-	store *commitlog.Reader
-}
-
-// Batch implements broker.Reader.
-func (r *reader) Batch(offset record.Offset) (record.Batch, int64, error) {
-	batch, time, err := r.store.Batch(offset, record.Offset(r.log.high.Load()))
-	return batch, time, translate(err)
-}
-
-// Release implements broker.Reader.
-func (r *reader) Release() { r.store.Release() }

@@ -1,0 +1,84 @@
+package replica
+
+import (
+	"io"
+
+	"go.etcd.io/raft/v3"
+	"go.etcd.io/raft/v3/raftpb"
+	"go.etcd.io/raft/v3/tracker"
+
+	"github.com/weirmq/weir/internal/catalog"
+)
+
+// Lane is one of the connections between two nodes: what is small and urgent must not wait behind what is large.
+type Lane uint8
+
+// The lanes.
+const (
+	LaneControl Lane = iota // votes, heartbeats
+	LaneAppend              // entries, as they come
+	LaneBulk                // entries of long ago, for a replica that was away
+)
+
+// Peers are the connections to the other nodes. Its methods may be called from any goroutine.
+type Peers interface {
+	// Send passes a frame on to a node's Groups.Receive. It never blocks, keeps the parts, which nobody changes any more, and
+	// reports false if it dropped the frame. Frames may get lost on the way, too.
+	Send(to catalog.NodeID, lane Lane, frame [][]byte) bool
+	// Up tells whether a node can be reached, as far as is known, and is not about to stop.
+	Up(node catalog.NodeID) bool
+	// Fetch asks a node for a snapshot of one of its logs (Groups.Snapshot there). It is called on a goroutine of its own.
+	Fetch(from catalog.NodeID, id LogID) (io.ReadCloser, error)
+}
+
+// send passes a message of a pass on. Raft hears of one that could not be sent after the pass.
+func (g *Group) send(m *raftpb.Message) {
+	if !g.transmit(m) && m.GetType() == raftpb.MsgApp {
+		g.dropped = append(g.dropped, m.GetTo())
+	}
+}
+
+// transmit passes a message on to the node of its replica.
+func (g *Group) transmit(m *raftpb.Message) bool {
+	node, ok := g.config.Replicas[m.GetTo()]
+	return ok && g.groups.peers.Send(node, g.lane(m), encodeMessage(g.id, m))
+}
+
+// bulkLag is how many entries old a message's entries must be to go the slow way.
+const bulkLag = 2048
+
+func (g *Group) lane(m *raftpb.Message) Lane {
+	switch m.GetType() {
+	case raftpb.MsgApp:
+		if n := uint64(len(m.GetEntries())); n > 0 && m.GetIndex()+n+bulkLag < m.GetCommit() {
+			return LaneBulk
+		}
+		return LaneAppend
+	case raftpb.MsgAppResp:
+		return LaneAppend
+	default:
+		return LaneControl
+	}
+}
+
+// transfer hands leadership to the first replica that fits: of good standing, and liked by the caller, who is given the replica's id,
+// the last entry it is known to have, and the last there is. It reports whether one was found. It belongs to a pass.
+func (g *Group) transfer(fits func(id, match, last uint64) bool) bool {
+	status := g.node.BasicStatus()
+	if status.RaftState != raft.StateLeader || status.LeadTransferee != raft.None {
+		return false
+	}
+	last := uint64(g.log().Bounds().LastIndex)
+	to := uint64(raft.None)
+	g.node.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
+		good := kind == raft.ProgressTypePeer && p.State == tracker.StateReplicate && p.RecentActive
+		if id != g.config.Self && good && to == raft.None && fits(id, p.Match, last) {
+			to = id
+		}
+	})
+	if to == raft.None {
+		return false
+	}
+	g.node.TransferLeader(to)
+	return true
+}
