@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/weirmq/weir/internal/testkit/proc"
 )
 
 // The forms of a flag in the help of Weir's programs, in that of the stock ones, and in the tables of docs/nsq-compatibility.md.
@@ -20,13 +22,13 @@ var (
 )
 
 // TestPageTellsWhichFlagsExist holds docs/nsq-compatibility.md against the programs: a flag is "not yet" exactly if Weir's program does
-// not know it, and every flag of a stock nsqd is there.
+// not know it, and every flag of the stock program is there.
 func TestPageTellsWhichFlagsExist(t *testing.T) {
 	page, err := os.ReadFile("../../docs/nsq-compatibility.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, program := range []string{"nsqd", "to_nsq", "nsq_to_file"} {
+	for _, program := range []string{"nsqd", "to_nsq", "nsq_to_file", "nsq_to_http", "nsq_to_nsq", "nsq_tail", "nsq_stat"} {
 		_, rest, found := strings.Cut(string(page), "<!-- flags of "+program+" -->")
 		table, _, ended := strings.Cut(rest, "<!-- end -->")
 		if !found || !ended {
@@ -45,12 +47,13 @@ func TestPageTellsWhichFlagsExist(t *testing.T) {
 				t.Errorf("%s --%s: %q is no verdict", program, flag, verdict)
 			}
 		}
-		if program != "nsqd" {
-			continue
+		original, err := proc.Stock(t.TempDir(), program)
+		if err != nil {
+			t.Fatal(err)
 		}
-		stock := flagsOf(t, stockFlag, stockBinary, "--help")
+		stock := flagsOf(t, stockFlag, original, "--help")
 		if listed := slices.Sorted(maps.Keys(verdicts)); !slices.Equal(listed, stock) {
-			t.Errorf("the page lists %q\nstock nsqd has %q", listed, stock)
+			t.Errorf("the page lists %q\nstock %s has %q", listed, program, stock)
 		}
 	}
 }

@@ -29,3 +29,28 @@ func Build(dir string) (path string, err error) {
 	}
 	return path, nil
 }
+
+// StockVariable names the environment variable that gives a ready stock nsqd; the other programs of NSQ may lie beside it.
+const StockVariable = "WEIR_TEST_STOCK_NSQD"
+
+// Stock returns the path of a program of NSQ, such as nsqd or nsq_to_file: a ready one, or one compiled from the module test/stock
+// into dir.
+func Stock(dir, program string) (path string, err error) {
+	if nsqd := os.Getenv(StockVariable); nsqd != "" {
+		path = filepath.Join(filepath.Dir(nsqd), program)
+		if _, err := os.Stat(path); err == nil {
+			return filepath.Abs(path)
+		}
+	}
+	gomod, err := exec.Command("go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("find the module: %w", err)
+	}
+	path = filepath.Join(dir, program)
+	cmd := exec.Command("go", "build", "-o", path, "github.com/nsqio/nsq/apps/"+program)
+	cmd.Dir = filepath.Join(filepath.Dir(strings.TrimSpace(string(gomod))), "test", "stock")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build stock %s: %w\n%s", program, err, out)
+	}
+	return path, nil
+}
