@@ -1,6 +1,8 @@
 package ui
 
 import (
+	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -91,11 +93,15 @@ func TestNoTextBecomesMarkup(t *testing.T) {
 	}
 }
 
-var staticImport = regexp.MustCompile(`(?m)^(?:import|export)\b[^"';]*["']([^"']+)["']`)
+var (
+	dynamicImport = regexp.MustCompile(`=> import\("([^"]+)"\)`)
+	moduleLink    = regexp.MustCompile(`<link rel="modulepreload" href="__STATIC__([^"]+)">`)
+)
 
-// TestFirstViewIsPreloaded: the page names every module that main.js imports, directly or not, so that a browser asks for all at
-// once and not level by level; and no module that is not there.
-func TestFirstViewIsPreloaded(t *testing.T) {
+// reach returns the modules that a module imports, itself included, directly or not; with later, also what is loaded when it is
+// first needed.
+func reach(t *testing.T, from string, later bool) []string {
+	t.Helper()
 	var reached []string
 	var follow func(string)
 	follow = func(name string) {
@@ -103,25 +109,77 @@ func TestFirstViewIsPreloaded(t *testing.T) {
 			return
 		}
 		reached = append(reached, name)
-		for _, m := range staticImport.FindAllStringSubmatch(read(t, name), -1) {
+		text := read(t, name)
+		imports := staticImport.FindAllStringSubmatch(text, -1)
+		if later {
+			imports = append(imports, dynamicImport.FindAllStringSubmatch(text, -1)...)
+		}
+		for _, m := range imports {
 			follow(path.Join(path.Dir(name), m[1]))
 		}
 	}
-	follow("app/main.js")
+	follow(from)
+	slices.Sort(reached)
+	return reached
+}
 
+var staticImport = regexp.MustCompile(`(?m)^(?:import|export)\b[^"';\n]*\bfrom\s*"([^"]+)"`)
+
+// TestFirstViewIsPreloaded: the page names every module that main.js imports, directly or not, so that a browser asks for all at
+// once and not level by level; and no module that is not there.
+func TestFirstViewIsPreloaded(t *testing.T) {
+	reached := reach(t, "app/main.js", false)
 	var named []string
-	for _, m := range regexp.MustCompile(`<link rel="modulepreload" href="__STATIC__([^"]+)">`).FindAllStringSubmatch(read(t, "index.html"), -1) {
+	for _, m := range moduleLink.FindAllStringSubmatch(read(t, "index.html"), -1) {
 		named = append(named, m[1])
 	}
 	named = append(named, "app/main.js")
-	slices.Sort(reached)
 	slices.Sort(named)
 	if !slices.Equal(reached, named) {
 		t.Errorf("index.html preloads %q,\nmain.js imports %q", named, reached)
 	}
+}
+
+// TestNoModuleIsForgotten: every module is imported by another, or has types only.
+func TestNoModuleIsForgotten(t *testing.T) {
+	reached := reach(t, "app/main.js", true)
 	for _, p := range paths(t, "app", ".js") {
-		if !slices.Contains(reached, p) {
+		onlyTypes := strings.HasSuffix(read(t, p), "\nexport {};\n")
+		if !onlyTypes && !slices.Contains(reached, p) {
 			t.Errorf("%s is imported by nothing that main.js reaches", p)
 		}
 	}
+}
+
+// firstViewLimitBytes bounds what a browser loads until the overview is drawn, charts included.
+const firstViewLimitBytes = 80 << 10
+
+func TestFirstViewIsSmall(t *testing.T) {
+	view := append(reach(t, "app/main.js", false), "index.html", "favicon.svg", "vendor/uPlot.js", "vendor/uPlot.css")
+	view = append(view, paths(t, "style", ".css")...)
+	sum := 0
+	for _, name := range view {
+		sum += compressedBytes(t, read(t, name))
+	}
+	t.Logf("the first view is %d bytes compressed, in %d files", sum, len(view))
+	if sum > firstViewLimitBytes {
+		t.Errorf("the first view is %d bytes compressed, allowed are %d", sum, firstViewLimitBytes)
+	}
+}
+
+// compressedBytes is the size of a file as it is sent.
+func compressedBytes(t *testing.T, text string) int {
+	t.Helper()
+	var out bytes.Buffer
+	w, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Len()
 }
