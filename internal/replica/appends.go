@@ -186,7 +186,8 @@ func (g *Group) place(e *record.Entry) error {
 		e.Base, e.Time = b.Next, b.LastTime
 		return nil
 	}
-	if e.Index == 1 {
+	if origin := g.log().Origin(); e.Index == origin.Index+1 {
+		e.Base, e.Time = origin.Next, origin.Time
 		return nil
 	}
 	before, err := g.log().Entries(e.Index-1, e.Index, 0)

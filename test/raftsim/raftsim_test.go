@@ -1,0 +1,83 @@
+// Package raftsim runs the Raft groups of several nodes in one process and does to them what networks and disks do: frames are
+// dropped, doubled, delayed and overtake each other, links are cut in one direction or both, power goes in the middle of any
+// operation of a disk and takes what was not synced, files lose bits while a node is down, logs are trimmed under those that
+// are away. Meanwhile proposals come in everywhere.
+//
+// What must hold, checked at every entry that any replica applies, and once more when everything is well again:
+//
+//	all replicas apply the same entries in the same order, the same offsets, without a gap
+//	what was answered as committed is there, at its place, for ever; what was refused is nowhere
+//	in one term one node commits
+//
+// It runs in synctest bubbles, so that time costs nothing. The story of a seed is always the same; what the library draws by itself
+// (election timeouts) and the order of goroutines are not.
+//
+//	WEIR_SEED=123 go test ./test/raftsim         replays one
+//	WEIR_SEEDS=5000 go test ./test/raftsim       runs so many
+package raftsim
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+	"testing/synctest"
+)
+
+// defaultSeeds is how many seeds a plain run takes.
+const defaultSeeds = 60
+
+func TestReplicasAgreeWhateverHappens(t *testing.T) {
+	first, n := uint64(1), number(t, "WEIR_SEEDS", defaultSeeds)
+	if one := number(t, "WEIR_SEED", 0); one > 0 {
+		first, n = one, 1
+	}
+	var total totals
+	for seed := first; seed < first+n; seed++ {
+		t.Run(fmt.Sprintf("seed=%d", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { newStory(t, seed, &total).run() })
+		})
+		if t.Failed() {
+			t.Fatalf("replay with: WEIR_SEED=%d go test ./test/raftsim", seed)
+		}
+	}
+	t.Logf("%d seeds: %+v", n, total)
+	if n >= defaultSeeds {
+		total.expectEverything(t)
+	}
+}
+
+func number(t *testing.T, name string, otherwise uint64) uint64 {
+	t.Helper()
+	text := os.Getenv(name)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s=%q: want a number", name, text)
+	}
+	return n
+}
+
+// totals count what the stories contained, to make sure that they exercise what they claim to.
+type totals struct {
+	Lives, Crashes, CleanStops, Damaged, Refused   int
+	Committed, NotLeader, Unknown, Full            int
+	Cuts, Handovers, Snapshots, Trims, Truncations int
+	Sent, Dropped, Doubled                         int
+	Leaderships                                    int
+}
+
+func (n *totals) expectEverything(t *testing.T) {
+	t.Helper()
+	for what, count := range map[string]int{
+		"crashes": n.Crashes, "clean stops": n.CleanStops, "damaged replicas": n.Damaged, "refused replicas": n.Refused,
+		"committed": n.Committed, "not leader": n.NotLeader, "unknown": n.Unknown, "cuts": n.Cuts, "handovers": n.Handovers,
+		"snapshots": n.Snapshots, "trims": n.Trims, "dropped frames": n.Dropped, "doubled frames": n.Doubled,
+	} {
+		if count == 0 {
+			t.Errorf("the seeds never contained: %s", what)
+		}
+	}
+}
