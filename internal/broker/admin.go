@@ -20,6 +20,7 @@ func (b *Broker) CreateTopic(ctx context.Context, name string) (*Topic, error) {
 	if !ValidTopicName(name) {
 		return nil, ErrBadTopicName
 	}
+	known := b.options.KnownChannels(ctx, name) // asked before any lock: it waits for the network
 	b.admin.Lock()
 	defer b.admin.Unlock()
 	if t, ok := b.Topic(name); ok {
@@ -28,18 +29,32 @@ func (b *Broker) CreateTopic(ctx context.Context, name string) (*Topic, error) {
 	if b.closed() {
 		return nil, ErrClosed
 	}
+	create := b.createDurable
 	if isEphemeral(name) {
-		return b.createEphemeral(name)
+		create = b.createEphemeral
 	}
-	t, err := b.createDurable(ctx, name)
+	t, err := create(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("create topic %s: %w", name, err)
 	}
+	t.createKnown(ctx, known)
+	b.register(t)
 	return t, nil
 }
 
-// createDurable makes the log, then the catalog entry, then opens the topic: a crash in between leaves an unclaimed log. The
-// catalog decides which log is the topic's: that of an earlier creation, if its outcome was unknown and it is there after all.
+// createKnown makes channels of a topic that nobody can publish to yet, so that they get its first message.
+func (t *Topic) createKnown(ctx context.Context, names []string) {
+	for _, name := range names {
+		if _, err := t.CreateChannel(ctx, name); err != nil {
+			t.broker.options.Logger.Warn("a channel that the topic has elsewhere was not made; it begins when its first consumer comes",
+				slog.String("topic", t.name), slog.String("channel", name), slog.Any("error", err))
+		}
+	}
+}
+
+// createDurable makes the log, then the catalog entry, then opens the topic, for the caller to register: a crash in between leaves
+// an unclaimed log. The catalog decides which log is the topic's: that of an earlier creation, if its outcome was unknown and it is
+// there after all.
 func (b *Broker) createDurable(ctx context.Context, name string) (*Topic, error) {
 	if err := b.catalog.failure(); err != nil {
 		return nil, err
@@ -51,12 +66,7 @@ func (b *Broker) createDurable(ctx context.Context, name string) (*Topic, error)
 			return nil, err
 		}
 	}
-	t, err := b.openTopic(ct, false)
-	if err != nil {
-		return nil, err
-	}
-	b.register(t)
-	return t, nil
+	return b.openTopic(ct, false)
 }
 
 // createInCatalog makes a log and proposes a topic for it. It returns the topic that the catalog has then.
@@ -79,13 +89,12 @@ func (b *Broker) createInCatalog(ctx context.Context, name string) (catalog.Topi
 	return ct, err
 }
 
-func (b *Broker) createEphemeral(name string) (*Topic, error) {
+func (b *Broker) createEphemeral(_ context.Context, name string) (*Topic, error) {
 	t := newTopic(b, name, newTopicID())
 	t.partition.log = newMemLog(t.partition, b.options.EphemeralMessages, b.options.EphemeralBytes)
 	if err := t.partition.log.Start(0); err != nil {
 		return nil, err
 	}
-	b.register(t)
 	return t, nil
 }
 
@@ -138,6 +147,7 @@ func (b *Broker) drop(t *Topic) {
 		delete(b.topics.byName, t.name)
 	}
 	b.topics.Unlock()
+	b.changes.note()
 	t.partition.close(ErrTopicNotFound)
 }
 

@@ -26,6 +26,7 @@ type Broker struct {
 	catalogLog Log
 	budget     *budget
 	flusher    *flusher
+	changes    changes
 	started    time.Time // origin of monotonic time
 
 	admin  sync.Mutex
@@ -45,7 +46,7 @@ func Open(logs Logs, options Options) (*Broker, error) {
 		return nil, fmt.Errorf("broker options: %w", err)
 	}
 	options.setDefaults()
-	b := &Broker{options: options, logs: logs, started: time.Now()}
+	b := &Broker{options: options, logs: logs, changes: make(changes, 1), started: time.Now()}
 	b.budget = newBudget(options.PublishBytes)
 	b.flusher = newFlusher(options.FlushInterval)
 	b.topics.byName = make(map[string]*Topic)
@@ -151,6 +152,7 @@ func (b *Broker) register(t *Topic) {
 	b.topics.Lock()
 	b.topics.byName[t.name] = t
 	b.topics.Unlock()
+	b.changes.note()
 }
 
 // Healthy returns nil, or why the node should not be trusted with more messages.

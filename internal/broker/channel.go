@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weirmq/weir/internal/latency"
 	"github.com/weirmq/weir/internal/queue"
 	"github.com/weirmq/weir/internal/record"
 )
@@ -21,6 +22,7 @@ type Channel struct {
 	name      string
 	ephemeral bool
 	waiting   atomic.Bool
+	latency   *latency.Window // nil unless latencies are measured
 
 	mu struct {
 		sync.Mutex
@@ -42,6 +44,9 @@ type Channel struct {
 
 func newChannel(p *partition, id channelID, name string, q *queue.Channel) *Channel {
 	ch := &Channel{partition: p, id: id, name: name, ephemeral: isEphemeral(name)}
+	if o := &p.broker.options; len(o.LatencyQuantiles) > 0 {
+		ch.latency = latency.NewWindow(o.LatencyWindow)
+	}
 	ch.mu.queue = q
 	ch.mu.subs = make(map[*Subscription]struct{})
 	ch.mu.first = max(q.Floor(), p.mu.dispatch.end())

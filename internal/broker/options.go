@@ -2,8 +2,10 @@ package broker
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -18,6 +20,14 @@ type Options struct {
 	MaxUnfinished int
 	// MaxChannelConsumers bounds the subscriptions of one channel. Default 0: no bound.
 	MaxChannelConsumers int
+	// LatencyQuantiles are the quantiles, above 0 to 1, of the time from publish to finish that are measured for each channel. Default
+	// none: nothing is measured.
+	LatencyQuantiles []float64
+	// LatencyWindow is over what time they are measured. Default 10m.
+	LatencyWindow time.Duration
+	// KnownChannels returns the durable channels that a new topic has elsewhere; they are made with it and get its first message. It
+	// may wait for a moment, and is called under no lock. Default: none.
+	KnownChannels func(ctx context.Context, topic string) []string
 	// EphemeralMessages bounds the messages that an ephemeral topic or channel keeps; the oldest are dropped and counted.
 	// Default 10,000.
 	EphemeralMessages int
@@ -41,8 +51,12 @@ func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.KnownChannels == nil {
+		o.KnownChannels = func(context.Context, string) []string { return nil }
+	}
 	o.MaxMsgTimeout = cmp.Or(o.MaxMsgTimeout, 15*time.Minute)
 	o.MaxUnfinished = cmp.Or(o.MaxUnfinished, 4_000_000)
+	o.LatencyWindow = cmp.Or(o.LatencyWindow, 10*time.Minute)
 	o.EphemeralMessages = cmp.Or(o.EphemeralMessages, 10_000)
 	o.EphemeralBytes = cmp.Or(o.EphemeralBytes, 64<<20)
 	o.FlushInterval = cmp.Or(o.FlushInterval, 50*time.Millisecond)
@@ -60,6 +74,10 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("MaxUnfinished %d: must not be negative", o.MaxUnfinished)
 	case o.MaxChannelConsumers < 0:
 		return fmt.Errorf("MaxChannelConsumers %d: must not be negative", o.MaxChannelConsumers)
+	case slices.ContainsFunc(o.LatencyQuantiles, func(q float64) bool { return !(q > 0 && q <= 1) }):
+		return fmt.Errorf("LatencyQuantiles %v: must be above 0 and at most 1", o.LatencyQuantiles)
+	case o.LatencyWindow < 0:
+		return fmt.Errorf("LatencyWindow %v: must not be negative", o.LatencyWindow)
 	case o.EphemeralMessages < 0 || o.EphemeralBytes < 0:
 		return fmt.Errorf("EphemeralMessages %d, EphemeralBytes %d: must not be negative", o.EphemeralMessages, o.EphemeralBytes)
 	case o.FlushInterval < 0 || o.FlushInterval > time.Second:

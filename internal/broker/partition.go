@@ -250,6 +250,7 @@ func (p *partition) listLocked() {
 		list = append(list, p.mu.byName[name])
 	}
 	p.list.Store(&list)
+	p.broker.changes.note()
 }
 
 // publishEndsLocked makes the positions visible to Pull. It comes before wakeAll: a session announces that it waits and looks

@@ -54,6 +54,9 @@ func (s *Subscription) Pull(max, maxBytes int, sink Sink) (int, error) {
 	if n == 0 {
 		p.release()
 	}
+	if s.flights != nil && s.flights.full() {
+		s.sweepFlights()
+	}
 	return n, nil
 }
 
@@ -146,6 +149,9 @@ func (s *Subscription) deliver(run *queue.Run, max, maxBytes int, sink Sink) (n,
 		}
 		m.ID = makeMessageID(part.topic.id, part.number, run.First)
 		m.Time, m.Body = p.time, body
+		if s.flights != nil {
+			s.flights.begin(run.First, p.time)
+		}
 		sink.Deliver(m)
 		n, bytes = n+1, bytes+len(body)
 		run.First++

@@ -3,6 +3,8 @@ package broker
 import (
 	"cmp"
 	"slices"
+
+	"github.com/weirmq/weir/internal/latency"
 )
 
 // TopicStats describes a topic. Counts restart at 0 with the process, as NSQ's do.
@@ -13,6 +15,7 @@ type TopicStats struct {
 	MessageBytes uint64
 	Paused       bool
 	Channels     []ChannelStats
+	Latency      *latency.Summary // of all channels, from publish to finish; nil unless it is measured
 }
 
 // ChannelStats describes a channel.
@@ -29,6 +32,7 @@ type ChannelStats struct {
 	Full         bool   // so much is unfinished that the channel reads no further
 	Paused       bool
 	ClientCount  int
+	Latency      *latency.Summary // from publish to finish; nil unless it is measured
 	Clients      []ClientStats
 }
 
@@ -49,9 +53,11 @@ type ClientStats struct {
 	Deflate       bool
 	Snappy        bool
 	TLS           bool
-	UserAgent     string
-	Region, Zone  string // where the client says that it is
-	PubCounts     []PubCount
+	// TLSVersion ("TLS1.3") and TLSCipherSuite are empty without TLS.
+	TLSVersion, TLSCipherSuite string
+	UserAgent                  string
+	Region, Zone               string // where the client says that it is
+	PubCounts                  []PubCount
 }
 
 // PubCount is how many messages a session published to a topic.
@@ -64,6 +70,10 @@ type PubCount struct {
 // described only if asked for.
 func (b *Broker) Stats(topic, channel string, clients bool) []TopicStats {
 	var all []TopicStats
+	var ofChannel, ofTopic *latency.Sum
+	if quantiles := b.options.LatencyQuantiles; len(quantiles) > 0 {
+		ofChannel, ofTopic = latency.NewSum(quantiles), latency.NewSum(quantiles)
+	}
 	for _, t := range b.Topics() {
 		if topic != "" && t.name != topic {
 			continue
@@ -76,9 +86,14 @@ func (b *Broker) Stats(topic, channel string, clients bool) []TopicStats {
 			Paused:       t.partition.paused(),
 		}
 		for _, ch := range t.Channels() {
+			measured := ch.summarize(ofChannel, ofTopic)
 			if channel == "" || ch.name == channel {
 				s.Channels = append(s.Channels, ch.stats(clients))
+				s.Channels[len(s.Channels)-1].Latency = measured
 			}
+		}
+		if ofTopic != nil {
+			s.Latency = ofTopic.Take()
 		}
 		all = append(all, s)
 	}

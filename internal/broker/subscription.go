@@ -65,7 +65,8 @@ type Subscription struct {
 	closed  bool
 	called  bool // off the waiting list to take its turn
 
-	pull puller
+	pull    puller
+	flights *flights // nil unless latencies are measured
 }
 
 // Subscribe enters a channel, creating topic and channel if they are new: a message published after its return is in the
@@ -116,6 +117,9 @@ func (c *Channel) subscribe(client Client, o SubscribeOptions) (*Subscription, e
 func (c *Channel) enter(client Client, o SubscribeOptions) (*Subscription, error) {
 	s := &Subscription{channel: c, client: client, options: o}
 	s.pull.reader = c.partition.log.NewReader()
+	if c.latency != nil {
+		s.flights = newFlights(c.latency)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.mu.closed != nil {
@@ -163,6 +167,9 @@ func (s *Subscription) Finish(ids []MessageID, failed func(i int, err error)) {
 			note(i, ErrNotInFlight)
 		}
 	})
+	if s.flights != nil {
+		s.flights.end(func(i int) (record.Offset, bool) { return s.offset(&ids[i]) }, len(ids), errs)
+	}
 	for i, err := range errs {
 		if err != nil {
 			failed(i, err)

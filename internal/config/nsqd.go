@@ -37,6 +37,7 @@ func Nsqd(n *Node) *Set {
 	ports(s, o)
 	topology(s, o)
 	limits(s, o)
+	latencies(s, o)
 	logLevelVar(s, &n.LogLevel)
 
 	s.Group("Weir's own")
@@ -78,8 +79,7 @@ func Nsqd(n *Node) *Set {
 			}
 			o.Advertise = hostname
 		}
-		n.live(s)
-		return checkNode(s, o)
+		return n.finish(s)
 	}
 	return s
 }

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/weirmq/weir/internal/commitlog"
@@ -55,6 +57,8 @@ func Serve(n *Node) *Set {
 	s.Size(&o.MemoryLimit, "mem-limit", 0, maxBytes, "soft limit of the Go heap; 0 leaves it to GOMEMLIMIT")
 	s.Group("Limits")
 	limits(s, o)
+	s.Group("Statistics")
+	latencies(s, o)
 	s.Group("Logging")
 	logLevelVar(s, &n.LogLevel)
 	s.OneOf(&n.LogFormat, "log-format", []string{"text", "json"}, "form of the log on stderr")
@@ -69,8 +73,7 @@ func Serve(n *Node) *Set {
 		if err := checkOrder(s, &o.TCP); err != nil {
 			return err
 		}
-		n.live(s)
-		return checkNode(s, o)
+		return n.finish(s)
 	}
 	return s
 }
@@ -134,6 +137,14 @@ func limits(s *Set, o *node.Options) {
 	s.Int(&o.Broker.MaxChannelConsumers, "max-channel-consumers", 0, 1<<30, "most consumers of one channel at this node; 0: no limit")
 }
 
+// latencies defines what is measured of the time from publish to finish.
+func latencies(s *Set, o *node.Options) {
+	s.Floats(&o.Broker.LatencyQuantiles, "e2e-processing-latency-percentile", 0, 1, "measure this quantile, such as 0.99, of the time from publish to finish")
+	s.alias("e2e-processing-latency-percentile", "e2e_processing_latency_percentiles")
+	o.Broker.LatencyWindow = 10 * time.Minute
+	s.Duration(&o.Broker.LatencyWindow, "e2e-processing-latency-window-time", time.Millisecond, maxDuration, "over what time it is measured")
+}
+
 // size defines a Size that is held in an int.
 func size(s *Set, p *int, name string, lowest, highest int64, usage string) {
 	wide := int64(*p)
@@ -165,9 +176,11 @@ func checkOrder(s *Set, t *nsqtcp.Options) error {
 	return nil
 }
 
-// checkNode judges the whole.
-func checkNode(s *Set, o *node.Options) error {
-	if err := o.Validate(); err != nil {
+// finish completes and judges the whole.
+func (n *Node) finish(s *Set) error {
+	slices.SortFunc(n.Options.Broker.LatencyQuantiles, func(a, b float64) int { return cmp.Compare(b, a) }) // as nsqd lists them
+	n.live(s)
+	if err := n.Options.Validate(); err != nil {
 		return &UsageError{Command: s.command, Where: "settings:", Problem: err.Error()}
 	}
 	return nil

@@ -161,6 +161,24 @@ func (s *Set) List(p *[]string, name, placeholder, usage string) {
 		set:   func(v string) error { *p = append(*p, v); return nil }})
 }
 
+// Floats defines a setting that is a list of numbers above lowest and at most highest. It may be repeated, and a value may hold several
+// with commas between.
+func (s *Set) Floats(p *[]float64, name string, lowest, highest float64, usage string) {
+	s.add(&setting{name: name, placeholder: "NUMBER", usage: usage, list: true,
+		accepts: fmt.Sprintf("numbers above %v and at most %v, with commas between", lowest, highest),
+		value:   func() any { return append([]float64{}, *p...) },
+		set: func(v string) error {
+			for part := range strings.SplitSeq(v, ",") {
+				f, err := strconv.ParseFloat(strings.TrimSpace(part), 64)
+				if err != nil || !(f > lowest && f <= highest) {
+					return errValue
+				}
+				*p = append(*p, f)
+			}
+			return nil
+		}})
+}
+
 // Func defines a setting with a parser of its own; an error of set means that the value is not accepted.
 func (s *Set) Func(name, placeholder, def, accepts, usage string, set func(string) error) {
 	text := def

@@ -7,6 +7,7 @@ import (
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/httpdoor"
+	"github.com/weirmq/weir/internal/latency"
 )
 
 // nodeStats is the answer of /stats?format=json. The order and the names of the fields are nsqd's.
@@ -79,10 +80,26 @@ type pubCount struct {
 	Count uint64 `json:"count"`
 }
 
-// latencyStats is never measured: no percentiles are configured.
+// latencyStats are the times from publish to finish; without percentiles unless they are measured.
 type latencyStats struct {
-	Count       int   `json:"count"`
-	Percentiles []any `json:"percentiles"`
+	Count       int64        `json:"count"`
+	Percentiles []percentile `json:"percentiles"`
+}
+
+type percentile struct {
+	Quantile float64 `json:"quantile"`
+	Value    int64   `json:"value"` // ns
+}
+
+func newLatencyStats(measured *latency.Summary) latencyStats {
+	if measured == nil {
+		return latencyStats{}
+	}
+	out := latencyStats{Count: measured.Count, Percentiles: make([]percentile, len(measured.Values))}
+	for i, v := range measured.Values {
+		out.Percentiles[i] = percentile{v.Quantile, v.Took.Nanoseconds()}
+	}
+	return out
 }
 
 type memoryStats struct {
@@ -145,6 +162,7 @@ func (s *Server) topicStats(topic, channel string, clients bool) []topicStats {
 		topics = append(topics, topicStats{
 			TopicName: t.Name, Channels: channels, Depth: t.Depth, BackendDepth: t.Depth,
 			MessageCount: t.MessageCount, MessageBytes: t.MessageBytes, Paused: t.Paused,
+			Latency: newLatencyStats(t.Latency),
 		})
 	}
 	return topics
@@ -155,7 +173,7 @@ func newChannelStats(c *broker.ChannelStats, topic string, clients bool) channel
 	out := channelStats{
 		ChannelName: c.Name, Depth: c.Depth, BackendDepth: c.Depth, InFlightCount: c.InFlight, DeferredCount: c.Deferred,
 		MessageCount: c.MessageCount, RequeueCount: c.RequeueCount, TimeoutCount: c.TimeoutCount, ClientCount: c.ClientCount,
-		Paused: c.Paused, Dropped: c.DroppedCount, Full: c.Full,
+		Paused: c.Paused, Dropped: c.DroppedCount, Full: c.Full, Latency: newLatencyStats(c.Latency),
 	}
 	if clients {
 		out.Clients = make([]clientStats, 0, len(c.Clients))
@@ -173,7 +191,7 @@ func newClientStats(c *broker.ClientStats, topic string) clientStats {
 		ClientID: c.ClientID, Hostname: c.Hostname, Version: c.Version, RemoteAddress: c.RemoteAddress, State: c.State,
 		ReadyCount: c.ReadyCount, InFlightCount: c.InFlightCount, MessageCount: c.MessageCount, FinishCount: c.FinishCount,
 		RequeueCount: c.RequeueCount, ConnectTime: c.ConnectTime, SampleRate: c.SampleRate, Deflate: c.Deflate,
-		Snappy: c.Snappy, UserAgent: c.UserAgent, TLS: c.TLS, TopologyZone: c.Zone, TopologyRegion: c.Region,
+		Snappy: c.Snappy, UserAgent: c.UserAgent, TLS: c.TLS, TLSVersion: c.TLSVersion, CipherSuite: c.TLSCipherSuite, TopologyZone: c.Zone, TopologyRegion: c.Region,
 	}
 	for _, p := range c.PubCounts {
 		if topic == "" || topic == p.Topic {

@@ -52,18 +52,34 @@ func writeTopicsText(w io.Writer, topics []topicStats, now time.Time) {
 	fmt.Fprint(w, "\nTopics:")
 	for i := range topics {
 		t := &topics[i]
-		fmt.Fprintf(w, "\n%s[%-15s] depth: %-5d be-depth: %-5d msgs: %-8d e2e%%: \n",
-			pausedText("   ", t.Paused), t.TopicName, t.Depth, t.BackendDepth, t.MessageCount)
+		fmt.Fprintf(w, "\n%s[%-15s] depth: %-5d be-depth: %-5d msgs: %-8d e2e%%: %s\n",
+			pausedText("   ", t.Paused), t.TopicName, t.Depth, t.BackendDepth, t.MessageCount, t.Latency.text())
 		for j := range t.Channels {
 			c := &t.Channels[j]
-			fmt.Fprintf(w, "%s[%-25s] depth: %-5d be-depth: %-5d inflt: %-4d def: %-4d re-q: %-5d timeout: %-5d msgs: %-8d e2e%%: \n",
+			fmt.Fprintf(w, "%s[%-25s] depth: %-5d be-depth: %-5d inflt: %-4d def: %-4d re-q: %-5d timeout: %-5d msgs: %-8d e2e%%: %s\n",
 				pausedText("      ", c.Paused), c.ChannelName, c.Depth, c.BackendDepth, c.InFlightCount, c.DeferredCount,
-				c.RequeueCount, c.TimeoutCount, c.MessageCount)
+				c.RequeueCount, c.TimeoutCount, c.MessageCount, c.Latency.text())
 			for k := range c.Clients {
 				fmt.Fprintf(w, "        %s\n", clientText(&c.Clients[k], now))
 			}
 		}
 	}
+}
+
+// text is the percentiles, each with the largest unit that leaves more than 1.
+func (l *latencyStats) text() string {
+	var all []string
+	for _, p := range l.Percentiles {
+		value, unit := float64(p.Value), "ns"
+		for _, larger := range []string{"us", "ms", "s"} {
+			if value <= 1000 {
+				break
+			}
+			value, unit = value/1000, larger
+		}
+		all = append(all, fmt.Sprintf("%0.1f%s", value, unit))
+	}
+	return strings.Join(all, ", ")
 }
 
 // pausedText is the indentation, which marks what is paused.

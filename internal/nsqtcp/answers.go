@@ -21,9 +21,10 @@ type answer struct {
 
 	// What holds from this answer on, for the writing goroutine.
 
-	terms *nsqwire.Terms // IDENTIFY: the new terms
-	sub   subscription   // SUB: messages may follow
-	last  bool           // the connection closes
+	terms   *nsqwire.Terms // IDENTIFY: the new terms
+	upgrade *upgrade       // IDENTIFY: the new layers
+	sub     subscription   // SUB: messages may follow
+	last    bool           // the connection closes
 }
 
 // commands returns how many commands are owed the answer.

@@ -9,7 +9,8 @@ import (
 // cmdIDENTIFY takes what a client tells about itself, and negotiates. Without feature_negotiation the answer is OK, and
 // heartbeats, timeouts and sampling still follow the client's wishes. A second IDENTIFY before SUB is legal, as with nsqd.
 //
-// Errors, all fatal: E_BAD_BODY.
+// Errors, all fatal: E_BAD_BODY; E_IDENTIFY_FAILED if snappy and deflate are wished together, or TLS fails. Deviation from nsqd:
+// a connection is upgraded once; a further IDENTIFY is E_INVALID then.
 func (s *session) cmdIDENTIFY(cmd *nsqwire.Command) *nsqwire.Error {
 	id, err := nsqwire.DecodeIdentify(cmd.Body)
 	if err != nil {
@@ -24,17 +25,26 @@ func (s *session) cmdIDENTIFY(cmd *nsqwire.Command) *nsqwire.Error {
 		clientID: id.ClientID, hostname: id.Hostname, userAgent: id.UserAgent,
 		sampleRate: terms.SampleRate, region: id.TopologyRegion, zone: id.TopologyZone,
 	})
-	reply := []byte(nsqwire.OK)
-	if id.FeatureNegotiation {
-		reply = s.negotiated(id)
+	if !id.FeatureNegotiation {
+		s.answer(answer{frame: nsqwire.AppendResponse(nil, nsqwire.OK), terms: &terms})
+		return nil
 	}
-	s.answer(answer{frame: nsqwire.AppendResponse(nil, reply), terms: &terms})
+	granted, err := s.grant(id)
+	if err != nil {
+		return err
+	}
+	reply := answer{frame: nsqwire.AppendResponse(nil, s.negotiated(granted)), terms: &terms}
+	if granted.any() {
+		s.upgrade = &upgrade{upgrades: granted, reply: reply, doneC: make(chan struct{})}
+		return nil
+	}
+	s.answer(reply)
 	return nil
 }
 
 // negotiated is the reply to a client that negotiates.
-func (s *session) negotiated(id *nsqwire.Identify) []byte {
-	o, granted := &s.server.options, s.grant(id)
+func (s *session) negotiated(granted upgrades) []byte {
+	o := &s.server.options
 	reply := nsqwire.Negotiated{
 		MaxRdyCount:         o.MaxRdyCount,
 		Version:             o.Version,
@@ -42,7 +52,7 @@ func (s *session) negotiated(id *nsqwire.Identify) []byte {
 		MsgTimeout:          s.terms.MsgTimeout.Milliseconds(),
 		TLSv1:               granted.tls,
 		Deflate:             granted.deflate,
-		DeflateLevel:        min(defaultDeflateLevel, o.MaxDeflateLevel),
+		DeflateLevel:        granted.deflateLevel,
 		MaxDeflateLevel:     o.MaxDeflateLevel,
 		Snappy:              granted.snappy,
 		SampleRate:          s.terms.SampleRate,
@@ -53,6 +63,3 @@ func (s *session) negotiated(id *nsqwire.Identify) []byte {
 	}
 	return reply.JSON()
 }
-
-// defaultDeflateLevel is reported even if deflate was not asked for, as nsqd does.
-const defaultDeflateLevel = 6

@@ -95,7 +95,7 @@ func TestBadMagicIsRefused(t *testing.T) {
 }
 
 func TestIdentifyNegotiates(t *testing.T) {
-	_, addr, _ := startBroker(t, Options{Version: "1.3.0+weir.test"})
+	_, addr, _ := startBroker(t, Options{Version: "1.3.0+weir.test", NoSnappy: true})
 	c := dial(t, addr)
 	c.send(identify(`{"feature_negotiation":true,"heartbeat_interval":1000,"msg_timeout":2000,"sample_rate":7,"tls_v1":true,` +
 		`"snappy":true,"output_buffer_size":-1,"unknown":1}`))

@@ -42,11 +42,12 @@ func (d *direct) attempt(fd uintptr) bool {
 // answerDirectly sends the OKs of committed batches from the goroutine that committed them. Whatever else there is to do it
 // leaves to the writing goroutine: other answers, errors, deliveries, and the rest of what the socket does not take.
 func (s *session) answerDirectly() {
-	if s.direct.conn == nil {
-		s.Wake()
+	if !s.owner.take() {
 		return
 	}
-	if !s.owner.take() {
+	if s.direct.conn == nil { // only the owner may ask
+		s.owner.hand()
+		s.Wake()
 		return
 	}
 	for len(s.out.buf) < flushSize {

@@ -11,11 +11,14 @@ func (s *session) checkState(verb nsqwire.Verb) *nsqwire.Error {
 	ok := true
 	switch verb {
 	case nsqwire.IDENTIFY, nsqwire.AUTH, nsqwire.SUB:
-		ok = s.state == stateInit
+		ok = s.state == stateInit && (verb != nsqwire.IDENTIFY || s.layers.Load() == nil)
 	case nsqwire.CLS:
 		ok = s.state == stateSubscribed
 	case nsqwire.RDY, nsqwire.FIN, nsqwire.REQ, nsqwire.TOUCH:
 		ok = s.state != stateInit
+	}
+	if s.needsTLS && verb != nsqwire.IDENTIFY {
+		return nsqwire.Errorf(nsqwire.CodeInvalid, "cannot %s in current state (TLS required)", verb)
 	}
 	if !ok {
 		return nsqwire.Errorf(nsqwire.CodeInvalid, "cannot %s in current state", verb)

@@ -2,6 +2,8 @@ package nsqtcp
 
 import (
 	"cmp"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -44,7 +46,13 @@ type Options struct {
 	// MinOutputBufferTimeout and MaxOutputBufferTimeout bound what a client may ask for. Defaults 25ms, 30s.
 	MinOutputBufferTimeout time.Duration
 	MaxOutputBufferTimeout time.Duration
-	// MaxDeflateLevel is reported to clients. Default 6.
+	// TLS is what clients get that ask for TLS. Default: none, they go on in the clear. See internal/tlsconf.
+	TLS *tls.Config
+	// TLSRequired refuses every command but IDENTIFY until a connection has TLS.
+	TLSRequired bool
+	// NoSnappy and NoDeflate let clients that ask for compression go on without.
+	NoSnappy, NoDeflate bool
+	// MaxDeflateLevel bounds what a client may ask for. Default 6.
 	MaxDeflateLevel int
 	// TopologyRegion and TopologyZone are where the node is, reported to clients. Default empty.
 	TopologyRegion, TopologyZone string
@@ -114,6 +122,9 @@ func (o *Options) Validate() error {
 	}
 	if v.MaxDeflateLevel < 1 || v.MaxDeflateLevel > 9 {
 		return fmt.Errorf("MaxDeflateLevel %d: must be 1 to 9", v.MaxDeflateLevel)
+	}
+	if v.TLSRequired && v.TLS == nil {
+		return errors.New("TLS is required, but there is no certificate")
 	}
 	return nil
 }

@@ -34,7 +34,9 @@ type input struct {
 	start, end int
 	full       bool // the last read filled the buffer: there may be more than it holds
 	large      *largeInputs
-	counted    int64 // of large: what buf is longer than maxInputSize
+	source     io.Reader // the connection, or the topmost of the layers over it
+	brittle    bool      // the source is of no use after a deadline has passed
+	counted    int64     // of large: what buf is longer than maxInputSize
 }
 
 // largeInputs bounds what the read buffers of all sessions are longer than maxInputSize, in bytes. What finds no room is
@@ -189,6 +191,11 @@ func (s *session) burst(ctx context.Context, cmd *nsqwire.Command) (need int, er
 			return 0, e
 		}
 		s.in.skip(n)
+		if s.upgrade != nil {
+			if err := s.awaitUpgrade(); err != nil {
+				return 0, err
+			}
+		}
 	}
 	s.settle()
 	return need, nil
@@ -219,7 +226,7 @@ func (s *session) release() {
 // readOnce reads what there is. A session that is quiet gives its buffers back while it waits.
 func (s *session) readOnce() (int, error) {
 	limit := s.readLimit()
-	if len(s.in.buf) > minInputSize && s.in.len() == 0 && (limit == 0 || limit > quietTime) {
+	if len(s.in.buf) > minInputSize && s.in.len() == 0 && !s.in.brittle && (limit == 0 || limit > quietTime) {
 		n, err := s.readWithin(quietTime)
 		var timeout net.Error
 		if n > 0 || !errors.As(err, &timeout) || !timeout.Timeout() || s.stopped.Load() {
@@ -239,7 +246,7 @@ func (s *session) readLimit() time.Duration { return 2 * s.terms.HeartbeatInterv
 // readWithin reads once, for at most limit; 0 is no limit. A stopped session's deadline is set by stop and stays.
 func (s *session) readWithin(limit time.Duration) (int, error) {
 	if s.stopped.Load() {
-		return s.conn.Read(s.in.buf[s.in.end:])
+		return s.in.source.Read(s.in.buf[s.in.end:])
 	}
 	var deadline time.Time
 	if limit > 0 {
@@ -251,5 +258,5 @@ func (s *session) readWithin(limit time.Duration) (int, error) {
 	if s.stopped.Load() { // since just now: its deadline may be overwritten
 		s.stop()
 	}
-	return s.conn.Read(s.in.buf[s.in.end:])
+	return s.in.source.Read(s.in.buf[s.in.end:])
 }

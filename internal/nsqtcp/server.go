@@ -23,6 +23,7 @@ type Server struct {
 	identifyLimits nsqwire.IdentifyLimits
 	backend        backend
 	inputs         largeInputs
+	pools          pools
 
 	ctx    context.Context    // of all sessions
 	cancel context.CancelFunc // ends them at once

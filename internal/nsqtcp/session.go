@@ -29,6 +29,7 @@ type session struct {
 	failed  atomic.Bool // no further command is executed
 	turn    turn        // who may use the subscription
 	stats   stats
+	layers  atomic.Pointer[layers] // nil = plain
 
 	// Of the reading goroutine.
 
@@ -39,6 +40,9 @@ type session struct {
 	room    room         // how much may still become unanswered
 	pending pending      // publishes not yet submitted
 	done    done         // FINs not yet handed over
+	upgrade *upgrade     // to be carried out before the next command; mostly nil
+	// needsTLS refuses every command but IDENTIFY.
+	needsTLS bool
 
 	// Of the owner of the output: the writing goroutine, or a committing one for a moment.
 
@@ -77,8 +81,9 @@ func newSession(server *Server, conn net.Conn) *session {
 		terms: server.options.terms(),
 	}
 	s.stats.init(conn)
-	s.in.large = &server.inputs
-	s.out.terms = s.terms
+	s.in.large, s.in.source = &server.inputs, conn
+	s.needsTLS = server.options.TLSRequired
+	s.out.terms, s.out.to = s.terms, conn
 	s.done.onRefused = s.done.note
 	s.direct = newDirect(conn)
 	return s
@@ -88,11 +93,15 @@ func newSession(server *Server, conn net.Conn) *session {
 func (s *session) run(ctx context.Context) {
 	defer s.conn.Close()
 	defer s.in.free()
+	defer s.out.release()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	told := false
 	go func() {
 		defer close(s.goneC)
-		if err := s.write(ctx); err != nil {
+		err := s.write(ctx)
+		told = err == nil
+		if err != nil {
 			s.log.Debug("cannot write to the client", slog.Any("error", err))
 		}
 		s.stop()
@@ -106,6 +115,9 @@ func (s *session) run(ctx context.Context) {
 	s.Wake()
 	<-s.goneC
 	s.log.Debug("session ended", slog.Any("reason", err))
+	if l := s.layers.Load(); told && l != nil && l.tlsConn != nil {
+		_ = l.tlsConn.CloseWrite() // after a last word that went out
+	}
 	s.linger()
 }
 

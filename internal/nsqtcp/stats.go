@@ -90,6 +90,9 @@ func (s *session) Stats() broker.ClientStats {
 		Region:        who.region,
 		Zone:          who.zone,
 	}
+	if l := s.layers.Load(); l != nil {
+		l.describe(&out)
+	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	for topic, count := range st.mu.published {

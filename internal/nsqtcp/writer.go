@@ -3,6 +3,7 @@ package nsqtcp
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -28,6 +29,11 @@ type output struct {
 	beat  *time.Ticker // nil without heartbeats; of the writing goroutine alone
 	sub   subscription // from the OK of SUB on
 	ended bool         // the last answer is in buf
+	to    io.Writer    // the connection, or the topmost of the layers over it
+	// deflate is the layer to, if that is deflate.
+	deflate *deflateWriter
+	// upgrade is to be carried out when buf is sent.
+	upgrade *upgrade
 	// beatDue is of the writing goroutine alone, too: a heartbeat is due.
 	beatDue bool
 }
@@ -81,6 +87,12 @@ func (s *session) work() (ended bool, err error) {
 		if err := s.flush(); err != nil {
 			return false, err
 		}
+		if up := s.out.upgrade; up != nil {
+			s.out.upgrade = nil
+			if err := s.carryOut(up); err != nil {
+				return false, err
+			}
+		}
 		if s.out.ended {
 			return true, nil
 		}
@@ -107,6 +119,10 @@ func (s *session) collect() {
 			s.out.sub = a.sub
 		}
 		s.out.ended = s.out.ended || a.last
+		if a.upgrade != nil {
+			s.out.upgrade = a.upgrade
+			return // what follows goes through the new layers
+		}
 	}
 }
 
@@ -147,7 +163,7 @@ func (s *session) flush() error {
 	if err := s.limitWrite(); err != nil {
 		return err
 	}
-	_, err := s.conn.Write(s.out.buf)
+	_, err := s.out.to.Write(s.out.buf)
 	s.out.peak = max(s.out.peak, len(s.out.buf))
 	s.out.buf = s.out.buf[:0]
 	if cap(s.out.buf) > keptOutputSize {
@@ -210,5 +226,15 @@ func (o *output) shrink() {
 	if len(o.buf) == 0 && cap(o.buf) > minInputSize && o.peak < cap(o.buf)/4 {
 		o.buf = nil
 	}
+	if o.peak <= smallWrite {
+		o.release()
+	}
 	o.peak = 0
+}
+
+// release gives back what a quiet session has no need of.
+func (o *output) release() {
+	if o.deflate != nil {
+		o.deflate.release()
+	}
 }

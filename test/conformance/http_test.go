@@ -274,6 +274,21 @@ func aloneConversations() []aloneConversation {
 		"--max-heartbeat-interval=5s", "--max-output-buffer-size=8192", "--max-output-buffer-timeout=3s", "--min-output-buffer-timeout=100ms", "--output-buffer-timeout=200ms"}
 	above := []string{"--msg-timeout=20s", "--max-msg-timeout=10s", "--output-buffer-timeout=2s", "--max-output-buffer-timeout=1s"}
 	return []aloneConversation{
+		{conversation{"latencies", func(c *client) {
+			stats(c)
+			for _, name := range []string{"percentiles", "window_time"} {
+				c.get("/config/e2e_processing_latency_" + name)
+			}
+			n := c.consume("", "ch", 5, "")
+			for range 3 {
+				n.send("PUB "+c.topic+"\n", body("x")).readBoth().send("FIN " + n.id + "\n")
+			}
+			n.sync()
+			c.post("/channel/create?topic="+c.topic+"&channel=other", "")
+			c.get("/stats?include_mem=false&topic=" + c.topic)
+			c.get("/stats?format=json&include_mem=false&include_clients=false&topic=" + c.topic)
+			c.get("/stats?format=json&include_mem=false&include_clients=false&channel=other&topic=" + c.topic)
+		}}, []string{"--e2e-processing-latency-percentile=0.5,0.99", "--e2e-processing-latency-percentile=1.0", "--e2e-processing-latency-window-time=20s"}},
 		{conversation{"log level changed", func(c *client) {
 			for _, level := range []string{"debug", "info", "Warn", "error", "fatal", "info"} {
 				c.request("PUT", "/config/log_level", level)

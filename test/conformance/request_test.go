@@ -92,6 +92,7 @@ var unsteadyText = []struct {
 	{regexp.MustCompile(`\t\d+`), "\tNUMBER"},
 	{regexp.MustCompile(`:\d{4,5} `), ":PORT "},
 	{regexp.MustCompile(`connected: \d+s`), "connected: DURATION"},
+	{regexp.MustCompile(`\d+\.\d(ns|us|ms|s)\b`), "LATENCY"},
 }
 
 func steadyText(line string) string {
