@@ -31,7 +31,7 @@ func TestCommandLinesThatCannotBeUsedExitWithCode2AndOneLine(t *testing.T) {
 		{"weir", "serve stray", `weir serve: argument "stray" is not expected`},
 		{"weir", "version stray", `argument "stray" is not expected; accepted: no argument`},
 		{"weir", "serve --config=/nope.toml", "weir serve: --config cannot be read"},
-		{"/usr/bin/nsqd", "-tls-cert=x", "nsqd: --tls-cert is unknown"},
+		{"/usr/bin/nsqd", "-tls-cert=x", "--tls-key is missing"},
 		{"nsqlookupd", "-tombstone-lifetime=soon", "nsqlookupd: --tombstone-lifetime does not take"},
 		{"to_nsq", "", "to_nsq: settings: --topic is required"},
 		{"to_nsq", "--topic=t --nsqd-tcp-address=x --delimiter=ab", "to_nsq: --delimiter does not take"},

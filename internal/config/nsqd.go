@@ -18,12 +18,13 @@ type ignored struct {
 }
 
 // Nsqd returns the settings of `weir nsqd`: nsqd's names and defaults, and --sync, --retain and --retain-bytes. A flag of nsqd
-// whose function is not there (TLS, lookup, statsd, auth) is unknown and therefore refused, not ignored.
+// whose function is not there (lookup, statsd, auth) is unknown and therefore refused, not ignored.
 func Nsqd(n *Node) *Set {
 	n.Options = node.DefaultOptions()
 	n.LogFormat = "text"
 	o := &n.Options
 	o.DataPath, o.TCPAddress, o.HTTPAddress, o.Advertise = "", "0.0.0.0:"+tcpPort, "0.0.0.0:"+httpPort, ""
+	o.HTTPSAddress = "0.0.0.0:" + httpsPort
 	var no ignored
 
 	s := NewSet("nsqd")
@@ -33,10 +34,13 @@ func Nsqd(n *Node) *Set {
 	s.String(&o.DataPath, "data-path", "DIR", "data directory (default: the working directory)")
 	s.Func("tcp-address", "HOST:PORT", o.TCPAddress, addressForm, "NSQ's TCP protocol", address(&o.TCPAddress))
 	s.Func("http-address", "HOST:PORT", o.HTTPAddress, addressForm+"; empty closes the door", "NSQ's HTTP API, metrics", optionalAddress(&o.HTTPAddress))
+	s.Func("https-address", "HOST:PORT", o.HTTPSAddress, addressForm+"; empty closes the door", "the same by TLS, if there is --tls-cert", optionalAddress(&o.HTTPSAddress))
 	s.String(&o.Advertise, "broadcast-address", "HOST", "host that others are told to reach this node by (default: the host name)")
 	ports(s, o)
 	topology(s, o)
 	limits(s, o)
+	compression(s, o)
+	tlsFiles(s, o, "tls1.0")
 	latencies(s, o)
 	logLevelVar(s, &n.LogLevel)
 
@@ -79,6 +83,7 @@ func Nsqd(n *Node) *Set {
 			}
 			o.Advertise = hostname
 		}
+		finishSecurity(o)
 		return n.finish(s)
 	}
 	return s

@@ -36,7 +36,7 @@ type Node struct {
 func Serve(n *Node) *Set {
 	n.Options = node.DefaultOptions()
 	n.LogFormat = "text"
-	n.Options.TCPAddress, n.Options.HTTPAddress, n.Options.Advertise = "", "", ""
+	n.Options.TCPAddress, n.Options.HTTPAddress, n.Options.HTTPSAddress, n.Options.Advertise = "", "", "", ""
 	o := &n.Options
 	s := NewSet("weir serve")
 	s.Group("Where")
@@ -46,6 +46,7 @@ func Serve(n *Node) *Set {
 		"host that all doors listen at; 0.0.0.0 lets everybody in", host(&listen))
 	s.Func("tcp-address", "HOST:PORT", "LISTEN:"+tcpPort, addressForm, "NSQ's TCP protocol", address(&o.TCPAddress))
 	s.Func("http-address", "HOST:PORT", "LISTEN:"+httpPort, addressForm, "NSQ's HTTP API, metrics", address(&o.HTTPAddress))
+	s.Func("https-address", "HOST:PORT", "LISTEN:"+httpsPort, addressForm, "the same by TLS, if there is --tls-cert", address(&o.HTTPSAddress))
 	s.String(&o.Advertise, "advertise", "HOST", "host that others are told to reach this node by (default: that of --listen)")
 	ports(s, o)
 	topology(s, o)
@@ -55,8 +56,11 @@ func Serve(n *Node) *Set {
 	retention(s, o)
 	s.Size(&o.Store.CacheBytes, "cache-size", 1<<20, maxBytes, "memory for the newest messages of all topics")
 	s.Size(&o.MemoryLimit, "mem-limit", 0, maxBytes, "soft limit of the Go heap; 0 leaves it to GOMEMLIMIT")
+	s.Group("Security")
+	tlsFiles(s, o, "tls1.2")
 	s.Group("Limits")
 	limits(s, o)
+	compression(s, o)
 	s.Group("Statistics")
 	latencies(s, o)
 	s.Group("Logging")
@@ -64,9 +68,12 @@ func Serve(n *Node) *Set {
 	s.OneOf(&n.LogFormat, "log-format", []string{"text", "json"}, "form of the log on stderr")
 	s.shows("tcp-address", func() any { return o.TCPAddress })
 	s.shows("http-address", func() any { return o.HTTPAddress })
+	s.shows("https-address", func() any { return o.HTTPSAddress })
 	s.finish = func() error {
 		fillAddress(&o.TCPAddress, listen, tcpPort)
 		fillAddress(&o.HTTPAddress, listen, httpPort)
+		fillAddress(&o.HTTPSAddress, listen, httpsPort)
+		finishSecurity(o)
 		if o.Advertise == "" && !isWildcard(listen) {
 			o.Advertise = listen
 		}

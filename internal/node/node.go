@@ -15,6 +15,7 @@ import (
 	"github.com/weirmq/weir/internal/nsqhttp"
 	"github.com/weirmq/weir/internal/nsqtcp"
 	"github.com/weirmq/weir/internal/replica"
+	"github.com/weirmq/weir/internal/tlsconf"
 	"github.com/weirmq/weir/internal/version"
 	"github.com/weirmq/weir/internal/vfs"
 )
@@ -31,6 +32,9 @@ type Node struct {
 	http   *nsqhttp.Server // nil if that door is closed
 	tcpLn  net.Listener
 	httpLn net.Listener
+	tls    *tlsconf.Source
+	// httpsLn is nil without a certificate.
+	httpsLn net.Listener
 
 	serving sync.WaitGroup
 	failedC chan error // a door that ended by itself
@@ -42,7 +46,7 @@ func Start(options Options) (*Node, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{options: options, started: time.Now(), failedC: make(chan error, 2)}
+	n := &Node{options: options, started: time.Now(), failedC: make(chan error, 3)}
 	if err := n.start(); err != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), options.StopTimeout)
 		defer cancel()
@@ -55,6 +59,9 @@ func Start(options Options) (*Node, error) {
 func (n *Node) start() error {
 	o := &n.options
 	if err := refuseStockData(o.DataPath); err != nil {
+		return err
+	}
+	if err := n.openTLS(); err != nil {
 		return err
 	}
 	if o.MemoryLimit > 0 {
@@ -114,27 +121,47 @@ func (n *Node) openDoors() error {
 			return fmt.Errorf("--http-address: %w", err)
 		}
 	}
+	if err := n.listenHTTPS(); err != nil {
+		return err
+	}
 	tcp := o.TCP
 	tcp.Logger, tcp.Version = o.Logger, version.NSQ
+	tcp.TLS, tcp.TLSRequired = n.tls.Server(), o.TLSRequired != TLSOptional
 	if n.tcp, err = nsqtcp.New(n.broker, tcp); err != nil {
 		return err
 	}
-	if n.httpLn != nil {
-		settings, err := o.doorOptions(n.started, n.tcpLn, n.httpLn, n.tcp.Producers)
-		if err != nil {
-			return err
-		}
-		if n.http, err = nsqhttp.New(n.broker, settings); err != nil {
-			return err
-		}
-		n.serving.Go(func() { n.report("HTTP", n.http.Serve(n.httpLn)) })
+	if err := n.openHTTP(); err != nil {
+		return err
 	}
 	n.serving.Go(func() {
 		if err := n.tcp.Serve(n.tcpLn); !errors.Is(err, nsqtcp.ErrServerClosed) {
 			n.report("TCP", err)
 		}
 	})
-	o.Logger.Info("ready", "tcp", n.TCPAddr(), "http", n.HTTPAddr(), "version", version.Weir)
+	o.Logger.Info("ready", "tcp", n.TCPAddr(), "http", n.HTTPAddr(), "https", n.HTTPSAddr(), "version", version.Weir)
+	return nil
+}
+
+// openHTTP serves HTTP and HTTPS, as far as they are listened for.
+func (n *Node) openHTTP() error {
+	if n.httpLn == nil && n.httpsLn == nil {
+		return nil
+	}
+	o := &n.options
+	settings, err := o.doorOptions(n.started, n.tcpLn, n.httpLn, n.tcp.Producers)
+	if err != nil {
+		return err
+	}
+	settings.TLSRequired, settings.HTTPSPort = o.TLSRequired == TLSEverywhere, port(n.httpsLn)
+	if n.http, err = nsqhttp.New(n.broker, settings); err != nil {
+		return err
+	}
+	if n.httpLn != nil {
+		n.serving.Go(func() { n.report("HTTP", n.http.Serve(n.httpLn)) })
+	}
+	if n.httpsLn != nil {
+		n.serving.Go(func() { n.report("HTTPS", n.http.ServeTLS(n.httpsLn, n.tls.Server())) })
+	}
 	return nil
 }
 
@@ -186,7 +213,7 @@ func (n *Node) close(ctx context.Context) error {
 		}
 	}
 	doors.Wait()
-	for _, ln := range []net.Listener{n.tcpLn, n.httpLn} {
+	for _, ln := range []net.Listener{n.tcpLn, n.httpLn, n.httpsLn} {
 		if ln != nil {
 			ln.Close() // closed already if its door was served
 		}
@@ -213,4 +240,12 @@ func (n *Node) HTTPAddr() string {
 		return ""
 	}
 	return n.httpLn.Addr().String()
+}
+
+// HTTPSAddr returns where the HTTP door listens for TLS, "" if it does not.
+func (n *Node) HTTPSAddr() string {
+	if n.httpsLn == nil {
+		return ""
+	}
+	return n.httpsLn.Addr().String()
 }

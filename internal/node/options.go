@@ -27,6 +27,7 @@ import (
 	"github.com/weirmq/weir/internal/nsqhttp"
 	"github.com/weirmq/weir/internal/nsqtcp"
 	"github.com/weirmq/weir/internal/replica"
+	"github.com/weirmq/weir/internal/tlsconf"
 )
 
 // maxSegmentBytes is the size of the largest segments. A body may be at most half of it.
@@ -43,6 +44,12 @@ type Options struct {
 	// that door closed.
 	TCPAddress  string
 	HTTPAddress string
+	// HTTPSAddress is where the HTTP door listens for TLS, if there is a certificate. Empty leaves that closed.
+	HTTPSAddress string
+	// TLS names the certificate of TCP and HTTPS. Without one there is no TLS.
+	TLS tlsconf.Options // Logger is set by Start
+	// TLSRequired says who must use it.
+	TLSRequired TLSRequired
 	// Advertise is the host that others are told to reach this node by.
 	Advertise string
 	// BroadcastTCPPort and BroadcastHTTPPort are the ports that others are told. 0: those that are listened at.
@@ -66,7 +73,7 @@ type Options struct {
 // DefaultOptions returns the options of `weir serve` without any setting given.
 func DefaultOptions() Options {
 	return Options{
-		DataPath: "./weir-data", TCPAddress: "127.0.0.1:4150", HTTPAddress: "127.0.0.1:4151", Advertise: "127.0.0.1",
+		DataPath: "./weir-data", TCPAddress: "127.0.0.1:4150", HTTPAddress: "127.0.0.1:4151", HTTPSAddress: "127.0.0.1:4152", Advertise: "127.0.0.1",
 		StopTimeout: 20 * time.Second, Logger: slog.Default(),
 		Store:  commitlog.Options{Sync: commitlog.SyncAlways, CacheBytes: 16 << 20, MaxSegmentBytes: maxSegmentBytes},
 		Broker: broker.Options{Retain: 24 * time.Hour, RetainBytes: 1 << 30},
@@ -92,6 +99,9 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("max-body-size %d: must be at most %d, half of the largest segment", o.TCP.MaxBodySize, MaxBodyBytes)
 	case o.TCP.MaxMsgSize > MaxBodyBytes:
 		return fmt.Errorf("max-msg-size %d: must be at most %d, half of the largest segment", o.TCP.MaxMsgSize, MaxBodyBytes)
+	}
+	if err := o.checkTLS(); err != nil {
+		return err
 	}
 	return o.TCP.Validate()
 }

@@ -23,6 +23,9 @@ type Options struct {
 	Hostname         string
 	// TCPPort and HTTPPort are the listeners' ports, reported by /info; -1 for none.
 	TCPPort, HTTPPort int
+	// TLSRequired refuses what does not come by TLS, and names HTTPSPort. Default: everything is answered.
+	TLSRequired bool
+	HTTPSPort   int
 	// Started is when the node was started. Default: now.
 	Started time.Time
 	// MaxMsgSize bounds one message, in bytes. Default 1 MiB.

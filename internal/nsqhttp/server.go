@@ -35,7 +35,11 @@ func New(b *broker.Broker, options Options) (*Server, error) {
 	}
 	s.bodies.limit = options.BodyBytes
 	s.door = httpdoor.Door{Routes: s.table(), Translate: translate, Logger: options.Logger}
-	s.http = httpdoor.NewServer(&s.door, options.Logger)
+	handler := http.Handler(&s.door)
+	if options.TLSRequired {
+		handler = s.requireTLS(handler)
+	}
+	s.http = httpdoor.NewServer(handler, options.Logger)
 	return s, nil
 }
 

@@ -50,14 +50,6 @@ var table = []deliberate{
 		}},
 
 	// TCP
-	{"not yet: compression; clients go on in the clear", []string{"identify: deflate", "identify: snappy"},
-		[]difference{
-			{`    deflate = true`, `    deflate = false`},
-			{`    deflate_level = 3`, `    deflate_level = 6`},
-			{`    snappy = true`, `    snappy = false`},
-		}},
-	{"not yet: compression; asking for both is no error while neither is granted", []string{"identify: deflate and snappy"},
-		[]difference{{`< frame of type 1 that begins "E_IDENTIFY_FAILED"`, `< frame of type 0 that begins "{"`}}},
 	{"a line that is too long gets an error before the connection closes",
 		[]string{"framing: line of 16385 bytes", "framing: line without end"},
 		[]difference{

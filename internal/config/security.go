@@ -1,0 +1,89 @@
+package config
+
+import (
+	"strconv"
+
+	"github.com/weirmq/weir/internal/node"
+	"github.com/weirmq/weir/internal/tlsconf"
+)
+
+// httpsPort is NSQ's.
+const httpsPort = "4152"
+
+// tlsFiles defines the settings of certificates; names are nsqd's, so is what it takes.
+func tlsFiles(s *Set, o *node.Options, minVersion string) {
+	t := &o.TLS
+	s.String(&t.CertFile, "tls-cert", "FILE", "certificate (PEM), for TLS on the TCP port and for HTTPS; replaced files are taken into use")
+	s.String(&t.KeyFile, "tls-key", "FILE", "private key (PEM) of --tls-cert")
+	s.String(&t.RootCAFile, "tls-root-ca-file", "FILE", "authorities (PEM) of clients' certificates and of AUTH servers (default: the system's)")
+	policy := ""
+	s.Func("tls-client-auth-policy", "require|require-verify", policy, "require or require-verify, or nothing",
+		"ask clients for a certificate: any, or one of --tls-root-ca-file; implies --tls-required",
+		func(v string) error {
+			var ok bool
+			policy = v
+			if t.ClientAuth, ok = tlsconf.ParseClientAuth(v); !ok {
+				return errValue
+			}
+			return nil
+		})
+	s.shows("tls-client-auth-policy", func() any { return policy })
+	t.MinVersion, _ = tlsconf.ParseVersion(minVersion)
+	s.Func("tls-min-version", "VERSION", minVersion, "tls1.0, tls1.1, tls1.2 or tls1.3", "oldest version of TLS that is spoken",
+		func(v string) error {
+			var ok bool
+			if t.MinVersion, ok = tlsconf.ParseVersion(v); !ok {
+				return errValue
+			}
+			return nil
+		})
+	s.shows("tls-min-version", func() any { return int(t.MinVersion) })
+	tlsRequired(s, &o.TLSRequired)
+}
+
+// tlsRequired defines --tls-required; bare it means true, as a boolean does.
+func tlsRequired(s *Set, p *node.TLSRequired) {
+	s.add(&setting{name: "tls-required", usage: "refuse clients without TLS: true, false, or tcp-https, which leaves HTTP open",
+		accepts: "true, false or tcp-https", def: "false",
+		set: func(v string) error {
+			if v == "tcp-https" {
+				*p = node.TLSOnTCP
+				return nil
+			}
+			on, err := strconv.ParseBool(v)
+			if err != nil {
+				return errValue
+			}
+			*p = node.TLSOptional
+			if on {
+				*p = node.TLSEverywhere
+			}
+			return nil
+		}})
+	s.shows("tls-required", func() any { return int(*p) })
+}
+
+// compression defines what clients may ask for.
+func compression(s *Set, o *node.Options) {
+	not := func(p *bool, name, usage string) {
+		s.Func(name, "", "true", "true or false", usage, func(v string) error {
+			on, err := strconv.ParseBool(v)
+			if err != nil {
+				return errValue
+			}
+			*p = !on
+			return nil
+		})
+		s.shows(name, func() any { return !*p })
+	}
+	not(&o.TCP.NoDeflate, "deflate", "let clients ask for deflate")
+	s.Int(&o.TCP.MaxDeflateLevel, "max-deflate-level", 1, 9, "highest level of deflate that a client may ask for")
+	not(&o.TCP.NoSnappy, "snappy", "let clients ask for snappy")
+}
+
+// finishSecurity draws what follows from the settings together, as nsqd does.
+func finishSecurity(o *node.Options) {
+	if o.TLS.ClientAuth != tlsconf.NoClientCert && o.TLSRequired == node.TLSOptional {
+		o.TLSRequired = node.TLSEverywhere
+	}
+}
