@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -84,7 +86,7 @@ func TestHelpAndVersionsExitWithCode0(t *testing.T) {
 
 func TestServeStopsGracefullyAndLinesGoThroughIt(t *testing.T) {
 	dir := t.TempDir()
-	address := freeAddress(t)
+	address, lookup := freeAddress(t), freeAddress(t)
 	ctx, stop := context.WithCancel(context.Background())
 	type result struct {
 		code        int
@@ -93,7 +95,7 @@ func TestServeStopsGracefullyAndLinesGoThroughIt(t *testing.T) {
 	servedC := make(chan result, 1)
 	go func() {
 		code, out, stderr := run(ctx, "weir", "", "serve", "--data-path="+filepath.Join(dir, "data"),
-			"--tcp-address="+address, "--http-address=127.0.0.1:0")
+			"--tcp-address="+address, "--http-address=127.0.0.1:0", "--discovery-tcp-address=127.0.0.1:0", "--discovery-http-address="+lookup)
 		servedC <- result{code, out, stderr}
 	}()
 	waitUntilOpen(t, address)
@@ -102,6 +104,8 @@ func TestServeStopsGracefullyAndLinesGoThroughIt(t *testing.T) {
 	if code != 0 || !strings.Contains(stderr, "3 acknowledged") {
 		t.Errorf("to_nsq: code %d, %s", code, stderr)
 	}
+
+	waitUntilListed(t, lookup, "t")
 
 	fileCtx, stopFile := context.WithCancel(context.Background())
 	filedC := make(chan int, 1)
@@ -160,7 +164,7 @@ func TestAFailedStartExitsWithCode1(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	code, _, stderr := run(context.Background(), "weir", "", "serve", "--data-path="+t.TempDir(), "--log-level=error",
+	code, _, stderr := run(context.Background(), "weir", "", "serve", "--data-path="+t.TempDir(), "--log-level=error", "--discovery-tcp-address=",
 		"--tcp-address="+taken.Addr().String())
 	if code != 1 || !strings.Contains(stderr, "weir serve: --tcp-address: listen") || strings.Count(stderr, "\n") != 1 {
 		t.Errorf("code %d, %q", code, stderr)
@@ -186,6 +190,25 @@ func freeAddress(t *testing.T) string {
 	}
 	defer ln.Close()
 	return ln.Addr().String()
+}
+
+// waitUntilListed waits until a lookup service knows who has a topic.
+func waitUntilListed(t *testing.T, lookup, topic string) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		resp, err := http.Get("http://" + lookup + "/lookup?topic=" + topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if strings.Contains(string(text), `"broadcast_address":"127.0.0.1"`) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("lookup of %s: %s", topic, text)
+		}
+	}
 }
 
 func waitUntilOpen(t *testing.T, address string) {

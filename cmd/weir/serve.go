@@ -42,10 +42,14 @@ func runNode(ctx context.Context, p process, command string, n *config.Node, hel
 // greet shows a newcomer where the node is and what to try first.
 func greet(w io.Writer, n *node.Node) {
 	api := "http://" + reachable(n.HTTPAddr())
-	fmt.Fprintf(w, "weir %s is ready: TCP %s, HTTP %s\n\n"+
+	lookup := ""
+	if n.LookupHTTPAddr() != "" {
+		lookup = ", lookup " + n.LookupTCPAddr() + " and " + n.LookupHTTPAddr()
+	}
+	fmt.Fprintf(w, "weir %s is ready: TCP %s, HTTP %s%s\n\n"+
 		"  curl -d 'hello' '%s/pub?topic=greetings'   # publish\n"+
 		"  curl '%s/stats'                            # look at topics and channels\n\n",
-		version.Weir, n.TCPAddr(), n.HTTPAddr(), api, api)
+		version.Weir, n.TCPAddr(), n.HTTPAddr(), lookup, api, api)
 }
 
 // reachable replaces a wildcard host by one that a person at this machine can type.

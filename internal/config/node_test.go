@@ -2,6 +2,7 @@ package config
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,6 +34,8 @@ func TestServeDefaults(t *testing.T) {
 		{"sync", o.Store.Sync.String(), "always"},
 		{"retain", o.Broker.Retain.String(), "24h0m0s"},
 		{"log-format", n.LogFormat, "text"},
+		{"discovery-tcp-address", o.DiscoveryTCPAddress, "127.0.0.1:4160"},
+		{"discovery-http-address", o.DiscoveryHTTPAddress, "127.0.0.1:4161"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, c.got, c.want)
@@ -60,6 +63,21 @@ func TestListenMovesAllDoorsThatAreNotGivenAnAddress(t *testing.T) {
 		if o := n.Options; o.TCPAddress != c.tcp || o.HTTPAddress != c.http || o.Advertise != c.advertise {
 			t.Errorf("%v: got %s %s %q", c.args, o.TCPAddress, o.HTTPAddress, o.Advertise)
 		}
+	}
+}
+
+func TestLookupServicesOfANode(t *testing.T) {
+	n, err := parseServe("--listen=0.0.0.0", "--discovery-tcp-address=")
+	if err != nil || n.Options.DiscoveryTCPAddress != "" || n.Options.DiscoveryHTTPAddress != "0.0.0.0:4161" {
+		t.Errorf("without one: %+v, %v", n.Options, err)
+	}
+	path := writeFile(t, "nsqlookupd_tcp_addresses = [\"a:1\", \"b:2\"]\n")
+	if n, err = parseNsqd("-config=" + path); err != nil || !slices.Equal(n.Options.LookupAddresses, []string{"a:1", "b:2"}) {
+		t.Errorf("by nsqd's file: %q, %v", n.Options.LookupAddresses, err)
+	}
+	if n, err = parseNsqd("-lookupd-tcp-address=a:1", "-lookupd-tcp-address=b:2"); err != nil || len(n.Options.LookupAddresses) != 2 ||
+		n.Options.DiscoveryTCPAddress != "" {
+		t.Errorf("by flags: %+v, %v", n.Options, err)
 	}
 }
 

@@ -18,7 +18,7 @@ type ignored struct {
 }
 
 // Nsqd returns the settings of `weir nsqd`: nsqd's names and defaults, and --sync, --retain and --retain-bytes. A flag of nsqd
-// whose function is not there (lookup, statsd, auth) is unknown and therefore refused, not ignored.
+// whose function is not there (statsd, auth) is unknown and therefore refused, not ignored.
 func Nsqd(n *Node) *Set {
 	n.Options = node.DefaultOptions()
 	n.LogFormat = "text"
@@ -37,6 +37,7 @@ func Nsqd(n *Node) *Set {
 	s.Func("https-address", "HOST:PORT", o.HTTPSAddress, addressForm+"; empty closes the door", "the same by TLS, if there is --tls-cert", optionalAddress(&o.HTTPSAddress))
 	s.String(&o.Advertise, "broadcast-address", "HOST", "host that others are told to reach this node by (default: the host name)")
 	ports(s, o)
+	lookups(s, o)
 	topology(s, o)
 	limits(s, o)
 	compression(s, o)

@@ -51,6 +51,12 @@ func Serve(n *Node) *Set {
 	ports(s, o)
 	topology(s, o)
 	s.File()
+	s.Group("Discovery")
+	lookups(s, o)
+	s.Func("discovery-tcp-address", "HOST:PORT", "LISTEN:"+lookupTCPPort, addressForm+"; empty: no lookup service here",
+		"this node's lookup service, where brokers register; empty: none", optionalAddress(&o.DiscoveryTCPAddress))
+	s.Func("discovery-http-address", "HOST:PORT", "LISTEN:"+lookupHTTPPort, addressForm, "this node's lookup service, where consumers ask",
+		address(&o.DiscoveryHTTPAddress))
 	s.Group("Durability and space")
 	syncPolicy(s, o)
 	retention(s, o)
@@ -74,6 +80,10 @@ func Serve(n *Node) *Set {
 		fillAddress(&o.HTTPAddress, listen, httpPort)
 		fillAddress(&o.HTTPSAddress, listen, httpsPort)
 		finishSecurity(o)
+		fillAddress(&o.DiscoveryHTTPAddress, listen, lookupHTTPPort)
+		if s.byName["discovery-tcp-address"].source == "" {
+			fillAddress(&o.DiscoveryTCPAddress, listen, lookupTCPPort)
+		}
 		if o.Advertise == "" && !isWildcard(listen) {
 			o.Advertise = listen
 		}
@@ -89,6 +99,12 @@ func Serve(n *Node) *Set {
 func ports(s *Set, o *node.Options) {
 	s.Int(&o.BroadcastTCPPort, "broadcast-tcp-port", 0, 65535, "TCP port that others are told; 0: the one that is listened at")
 	s.Int(&o.BroadcastHTTPPort, "broadcast-http-port", 0, 65535, "HTTP port that others are told; 0: the one that is listened at")
+}
+
+// lookups defines the lookup services of others.
+func lookups(s *Set, o *node.Options) {
+	s.List(&o.LookupAddresses, "lookupd-tcp-address", "HOST:PORT", "lookup service to register with; may be repeated")
+	s.alias("lookupd-tcp-address", "nsqlookupd_tcp_addresses")
 }
 
 // topology defines where the node says that it is.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/commitlog"
+	"github.com/weirmq/weir/internal/lookup/registrar"
 	"github.com/weirmq/weir/internal/nsqhttp"
 	"github.com/weirmq/weir/internal/nsqtcp"
 	"github.com/weirmq/weir/internal/replica"
@@ -36,6 +37,8 @@ type Node struct {
 	// httpsLn is nil without a certificate.
 	httpsLn net.Listener
 
+	discovery discovery
+
 	serving sync.WaitGroup
 	failedC chan error // a door that ended by itself
 }
@@ -46,7 +49,7 @@ func Start(options Options) (*Node, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{options: options, started: time.Now(), failedC: make(chan error, 3)}
+	n := &Node{options: options, started: time.Now(), failedC: make(chan error, 5)}
 	if err := n.start(); err != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), options.StopTimeout)
 		defer cancel()
@@ -70,10 +73,17 @@ func (n *Node) start() error {
 	if err := n.openStorage(); err != nil {
 		return err
 	}
+	n.discovery.registrar = registrar.New(registrar.Options{Logger: o.Logger})
 	if err := n.openBroker(); err != nil {
 		return err
 	}
-	return n.openDoors()
+	if err := n.openLookup(); err != nil {
+		return err
+	}
+	if err := n.openDoors(); err != nil {
+		return err
+	}
+	return n.register()
 }
 
 // openStorage locks the data directory and checks its format.
@@ -98,6 +108,7 @@ func (n *Node) openBroker() error {
 	settings := o.Broker
 	settings.Logger = o.Logger
 	settings.MaxMsgTimeout = o.TCP.MaxMsgTimeout
+	settings.KnownChannels = n.discovery.registrar.Known
 	recovery := startProgress(n.logs, o.Terminal)
 	defer recovery.stop()
 	var err error
@@ -138,7 +149,8 @@ func (n *Node) openDoors() error {
 			n.report("TCP", err)
 		}
 	})
-	o.Logger.Info("ready", "tcp", n.TCPAddr(), "http", n.HTTPAddr(), "https", n.HTTPSAddr(), "version", version.Weir)
+	o.Logger.Info("ready", "tcp", n.TCPAddr(), "http", n.HTTPAddr(), "https", n.HTTPSAddr(),
+		"lookup_tcp", n.LookupTCPAddr(), "lookup_http", n.LookupHTTPAddr(), "version", version.Weir)
 	return nil
 }
 
@@ -153,6 +165,7 @@ func (n *Node) openHTTP() error {
 		return err
 	}
 	settings.TLSRequired, settings.HTTPSPort = o.TLSRequired == TLSEverywhere, port(n.httpsLn)
+	settings.Settings["nsqlookupd_tcp_addresses"] = n.lookupSetting()
 	if n.http, err = nsqhttp.New(n.broker, settings); err != nil {
 		return err
 	}
@@ -199,6 +212,9 @@ func (n *Node) Stop() error {
 // close closes what is open, top down.
 func (n *Node) close(ctx context.Context) error {
 	var errs []error
+	if n.discovery.registrar != nil {
+		n.discovery.registrar.Close() // consumers should look elsewhere
+	}
 	doors := sync.WaitGroup{}
 	if n.http != nil {
 		doors.Go(func() {
@@ -216,6 +232,11 @@ func (n *Node) close(ctx context.Context) error {
 	for _, ln := range []net.Listener{n.tcpLn, n.httpLn, n.httpsLn} {
 		if ln != nil {
 			ln.Close() // closed already if its door was served
+		}
+	}
+	if n.discovery.service != nil {
+		if err := n.discovery.service.Close(ctx); err != nil {
+			n.options.Logger.Warn("lookups were broken off", slog.Any("error", err))
 		}
 	}
 	n.serving.Wait()

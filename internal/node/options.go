@@ -1,7 +1,8 @@
 // Package node wires one node: storage, broker and doors, started in order and stopped in reverse.
 //
-//	Start:  stock NSQ data? ─► memory limit ─► store (lock, format) ─► logs ─► broker (recovery) ─► listeners ─► doors
-//	Stop:   doors (refuse new work, answer what is under way, requeue what is in flight) ─► broker (records every cursor,
+//	Start:  stock NSQ data? ─► memory limit ─► store (lock, format) ─► logs ─► broker (recovery) ─► own lookup service ─► listeners
+//	        ─► doors ─► registration with lookup services
+//	Stop:   registration ─► doors (refuse new work, answer what is under way, requeue what is in flight) ─► broker (records every cursor,
 //	        writes checkpoints) ─► logs ─► store (records its end, unlocks)
 //
 // It is the one place that knows all packages: they meet here and nowhere else. A Node's methods may be called from any
@@ -24,6 +25,7 @@ import (
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/commitlog"
+	"github.com/weirmq/weir/internal/lookup/lookupd"
 	"github.com/weirmq/weir/internal/nsqhttp"
 	"github.com/weirmq/weir/internal/nsqtcp"
 	"github.com/weirmq/weir/internal/replica"
@@ -54,6 +56,11 @@ type Options struct {
 	Advertise string
 	// BroadcastTCPPort and BroadcastHTTPPort are the ports that others are told. 0: those that are listened at.
 	BroadcastTCPPort, BroadcastHTTPPort int
+	// LookupAddresses are the lookup services to register with, HOST:PORT of their TCP protocol, besides the node's own.
+	LookupAddresses []string
+	// DiscoveryTCPAddress and DiscoveryHTTPAddress are where the node's own lookup service listens. The default is that it has none:
+	// DiscoveryTCPAddress is empty.
+	DiscoveryTCPAddress, DiscoveryHTTPAddress string
 	// MemoryLimit is the soft limit of the Go heap in bytes (GOMEMLIMIT); 0 leaves that to the environment.
 	MemoryLimit int64
 	// StopTimeout is how long a graceful stop may take before connections are broken off. Default 20s.
@@ -68,9 +75,11 @@ type Options struct {
 	Broker  broker.Options    // Logger, MaxMsgTimeout are set by Start
 	TCP     nsqtcp.Options    // Logger is set by Start
 	HTTP    nsqhttp.Options   // what TCP has too is set by Start
+	// Discovery are the options of the node's own lookup service; the names and Logger are set by Start.
+	Discovery lookupd.Options
 }
 
-// DefaultOptions returns the options of `weir serve` without any setting given.
+// DefaultOptions returns the options of `weir serve` without any setting given, but without a lookup service.
 func DefaultOptions() Options {
 	return Options{
 		DataPath: "./weir-data", TCPAddress: "127.0.0.1:4150", HTTPAddress: "127.0.0.1:4151", HTTPSAddress: "127.0.0.1:4152", Advertise: "127.0.0.1",
@@ -108,15 +117,11 @@ func (o *Options) Validate() error {
 
 // doorOptions returns the doors' options, made from o and the addresses that are listened at.
 func (o *Options) doorOptions(started time.Time, tcp, http net.Listener, producers func() []broker.ClientStats) (nsqhttp.Options, error) {
-	hostname, err := os.Hostname()
-	if err != nil {
-		return nsqhttp.Options{}, fmt.Errorf("host name: %w", err)
-	}
 	h := o.HTTP
 	h.Logger = o.Logger
-	h.BroadcastAddress, h.Hostname = o.Advertise, hostname
-	if h.BroadcastAddress == "" {
-		h.BroadcastAddress = hostname
+	var err error
+	if h.BroadcastAddress, h.Hostname, err = o.names(); err != nil {
+		return h, err
 	}
 	h.TCPPort, h.HTTPPort = port(tcp), port(http)
 	h.Started = started
@@ -133,9 +138,18 @@ func (o *Options) doorOptions(started time.Time, tcp, http net.Listener, produce
 	return h, nil
 }
 
+// names returns the host that others are told to reach the node by, and the machine's own name.
+func (o *Options) names() (broadcast, hostname string, err error) {
+	if hostname, err = os.Hostname(); err != nil {
+		return "", "", fmt.Errorf("host name: %w", err)
+	}
+	return cmp.Or(o.Advertise, hostname), hostname, nil
+}
+
 // settings returns what /config shows: the options' own settings, with the ports that are listened at for those not given.
 func (o *Options) settings(tcpPort, httpPort int) map[string]nsqhttp.Setting {
-	settings := maps.Clone(o.HTTP.Settings)
+	settings := make(map[string]nsqhttp.Setting)
+	maps.Copy(settings, o.HTTP.Settings)
 	for name, port := range map[string]int{
 		"broadcast_tcp_port": cmp.Or(o.BroadcastTCPPort, max(tcpPort, 0)), "broadcast_http_port": cmp.Or(o.BroadcastHTTPPort, max(httpPort, 0)),
 	} {

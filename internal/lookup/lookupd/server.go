@@ -63,7 +63,7 @@ func Start(tcpLn, httpLn net.Listener, options Options) (*Server, error) {
 	return s, nil
 }
 
-// Failed delivers why the service does not serve any more by itself.
+// Failed delivers why the service does not serve any more by itself. It is closed by Close.
 func (s *Server) Failed() <-chan error { return s.failedC }
 
 // TCPAddr returns where brokers register.
@@ -72,9 +72,10 @@ func (s *Server) TCPAddr() string { return s.tcpLn.Addr().String() }
 // HTTPAddr returns where consumers ask.
 func (s *Server) HTTPAddr() string { return s.httpLn.Addr().String() }
 
-// Close ends all connections and waits for their goroutines. HTTP requests under way are answered until ctx ends.
+// Close ends all connections and waits for their goroutines. A second call does no harm. HTTP requests under way are answered until ctx ends.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
+	first := !s.mu.closing
 	s.mu.closing = true
 	for session := range s.mu.sessions {
 		session.conn.Close()
@@ -86,6 +87,9 @@ func (s *Server) Close(ctx context.Context) error {
 		s.http.Close()
 	}
 	s.serving.Wait()
+	if first {
+		close(s.failedC)
+	}
 	return err
 }
 

@@ -14,7 +14,6 @@ import (
 	"sync"
 
 	"github.com/weirmq/weir/internal/nsqwire"
-	"github.com/weirmq/weir/internal/nsqwire/lookupwire"
 )
 
 // Bounds of what a service says of a topic.
@@ -40,7 +39,7 @@ func (r *Registrar) Known(ctx context.Context, topic string) []string {
 			continue
 		}
 		asking.Go(func() {
-			names, err := r.channels(ctx, service, topic)
+			names, err := r.channels(ctx, l.address, service.HTTPPort, topic)
 			if err != nil {
 				l.log.Warn("a lookup service did not say which channels a new topic has; they are made when consumers come",
 					slog.String("topic", topic), slog.Any("reason", err))
@@ -57,9 +56,14 @@ func (r *Registrar) Known(ctx context.Context, topic string) []string {
 	return slices.Compact(all.names)
 }
 
-// channels asks one service.
-func (r *Registrar) channels(ctx context.Context, service *lookupwire.Service, topic string) ([]string, error) {
-	address := net.JoinHostPort(service.BroadcastAddress, strconv.Itoa(service.HTTPPort))
+// channels asks one service, at the host by which it is registered with: nsqd asks at its broadcast address, which need not be one
+// that brokers can reach.
+func (r *Registrar) channels(ctx context.Context, registered string, httpPort int, topic string) ([]string, error) {
+	host, _, err := net.SplitHostPort(registered)
+	if err != nil {
+		return nil, err
+	}
+	address := net.JoinHostPort(host, strconv.Itoa(httpPort))
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/channels?topic="+url.QueryEscape(topic), nil)
 	if err != nil {
 		return nil, err

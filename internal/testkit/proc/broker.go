@@ -51,7 +51,8 @@ func (b *Broker) HTTP() string { return b.http }
 // Start runs the node and waits until /ping answers OK. It returns how long that took.
 func (b *Broker) Start() (time.Duration, error) {
 	began := time.Now()
-	args := append([]string{"serve", "--data-path", b.DataPath, "--tcp-address", b.tcp, "--http-address", b.http}, b.Args...)
+	args := append([]string{"serve", "--data-path", b.DataPath, "--tcp-address", b.tcp, "--http-address", b.http,
+		"--discovery-tcp-address", ""}, b.Args...)
 	p, err := Start(Spec{Path: b.Binary, Args: args, Env: b.Env})
 	if err != nil {
 		return 0, err
