@@ -15,7 +15,7 @@ type TopicStats struct {
 	MessageBytes uint64
 	Paused       bool
 	Channels     []ChannelStats
-	Latency      *latency.Summary // of all channels, from publish to finish; nil unless it is measured
+	Latency      *latency.Summary // of all channels, from publish to finish; nil unless it is measured and there are channels
 }
 
 // ChannelStats describes a channel.
@@ -92,7 +92,7 @@ func (b *Broker) Stats(topic, channel string, clients bool) []TopicStats {
 				s.Channels[len(s.Channels)-1].Latency = measured
 			}
 		}
-		if ofTopic != nil {
+		if ofTopic != nil && len(t.Channels()) > 0 {
 			s.Latency = ofTopic.Take()
 		}
 		all = append(all, s)

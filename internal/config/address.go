@@ -16,6 +16,13 @@ func address(p *string) func(string) error {
 			*p = v
 			return nil
 		}
+		return hostPort(p)(v)
+	}
+}
+
+// hostPort parses HOST:PORT.
+func hostPort(p *string) func(string) error {
+	return func(v string) error {
 		_, port, err := net.SplitHostPort(v)
 		if err != nil {
 			return errValue
@@ -39,14 +46,14 @@ func host(p *string) func(string) error {
 	}
 }
 
-// optionalAddress parses a listen address or nothing.
-func optionalAddress(p *string) func(string) error {
+// orNothing lets a setting be empty.
+func orNothing(p *string, parse func(string) error) func(string) error {
 	return func(v string) error {
 		if v == "" {
 			*p = ""
 			return nil
 		}
-		return address(p)(v)
+		return parse(v)
 	}
 }
 

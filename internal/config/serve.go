@@ -54,7 +54,7 @@ func Serve(n *Node) *Set {
 	s.Group("Discovery")
 	lookups(s, o)
 	s.Func("discovery-tcp-address", "HOST:PORT", "LISTEN:"+lookupTCPPort, addressForm+"; empty: no lookup service here",
-		"this node's lookup service, where brokers register; empty: none", optionalAddress(&o.DiscoveryTCPAddress))
+		"this node's lookup service, where brokers register; empty: none", orNothing(&o.DiscoveryTCPAddress, address(&o.DiscoveryTCPAddress)))
 	s.Func("discovery-http-address", "HOST:PORT", "LISTEN:"+lookupHTTPPort, addressForm, "this node's lookup service, where consumers ask",
 		address(&o.DiscoveryHTTPAddress))
 	s.Group("Durability and space")
@@ -68,7 +68,7 @@ func Serve(n *Node) *Set {
 	limits(s, o)
 	compression(s, o)
 	s.Group("Statistics")
-	latencies(s, o)
+	statistics(s, o)
 	s.Group("Logging")
 	logLevelVar(s, &n.LogLevel)
 	s.OneOf(&n.LogFormat, "log-format", []string{"text", "json"}, "form of the log on stderr")
@@ -158,14 +158,6 @@ func limits(s *Set, o *node.Options) {
 	s.Duration(&t.MaxOutputBufferTimeout, "max-output-buffer-timeout", time.Millisecond, time.Hour, "longest that a client may ask for")
 	s.Int(&t.MaxConnections, "max-connections", 1, 1<<30, "most TCP connections at a time")
 	s.Int(&o.Broker.MaxChannelConsumers, "max-channel-consumers", 0, 1<<30, "most consumers of one channel at this node; 0: no limit")
-}
-
-// latencies defines what is measured of the time from publish to finish.
-func latencies(s *Set, o *node.Options) {
-	s.Floats(&o.Broker.LatencyQuantiles, "e2e-processing-latency-percentile", 0, 1, "measure this quantile, such as 0.99, of the time from publish to finish")
-	s.alias("e2e-processing-latency-percentile", "e2e_processing_latency_percentiles")
-	o.Broker.LatencyWindow = 10 * time.Minute
-	s.Duration(&o.Broker.LatencyWindow, "e2e-processing-latency-window-time", time.Millisecond, maxDuration, "over what time it is measured")
 }
 
 // size defines a Size that is held in an int.

@@ -39,6 +39,8 @@ type Node struct {
 
 	discovery discovery
 
+	stopPushing context.CancelFunc // nil unless statistics are pushed
+
 	serving sync.WaitGroup
 	failedC chan error // a door that ended by itself
 }
@@ -149,6 +151,9 @@ func (n *Node) openDoors() error {
 			n.report("TCP", err)
 		}
 	})
+	if err := n.pushStatistics(); err != nil {
+		return err
+	}
 	o.Logger.Info("ready", "tcp", n.TCPAddr(), "http", n.HTTPAddr(), "https", n.HTTPSAddr(),
 		"lookup_tcp", n.LookupTCPAddr(), "lookup_http", n.LookupHTTPAddr(), "version", version.Weir)
 	return nil
@@ -238,6 +243,9 @@ func (n *Node) close(ctx context.Context) error {
 		if err := n.discovery.service.Close(ctx); err != nil {
 			n.options.Logger.Warn("lookups were broken off", slog.Any("error", err))
 		}
+	}
+	if n.stopPushing != nil {
+		n.stopPushing()
 	}
 	n.serving.Wait()
 	if n.broker != nil {

@@ -29,6 +29,7 @@ import (
 	"github.com/weirmq/weir/internal/nsqhttp"
 	"github.com/weirmq/weir/internal/nsqtcp"
 	"github.com/weirmq/weir/internal/replica"
+	"github.com/weirmq/weir/internal/statsd"
 	"github.com/weirmq/weir/internal/tlsconf"
 )
 
@@ -73,6 +74,7 @@ type Options struct {
 	Store   commitlog.Options // FS, Dir and Logger are set by Start
 	Replica replica.Options   // FS, Dir and Logger are set by Start
 	Broker  broker.Options    // Logger, MaxMsgTimeout are set by Start
+	Statsd  statsd.Options    // without Address nothing is pushed; Prefix may hold %s; Logger is set by Start
 	TCP     nsqtcp.Options    // Logger is set by Start
 	HTTP    nsqhttp.Options   // what TCP has too is set by Start
 	// Discovery are the options of the node's own lookup service; the names and Logger are set by Start.
@@ -86,6 +88,7 @@ func DefaultOptions() Options {
 		StopTimeout: 20 * time.Second, Logger: slog.Default(),
 		Store:  commitlog.Options{Sync: commitlog.SyncAlways, CacheBytes: 16 << 20, MaxSegmentBytes: maxSegmentBytes},
 		Broker: broker.Options{Retain: 24 * time.Hour, RetainBytes: 1 << 30},
+		Statsd: statsd.Options{Interval: time.Minute, Prefix: "nsq.%s", PacketSize: 508, MemStats: true},
 		TCP: nsqtcp.Options{
 			MaxConnections: 65_536, MaxMsgSize: 1 << 20, MaxBodySize: 5 << 20, MaxRdyCount: 2500,
 			MsgTimeout: time.Minute, MaxMsgTimeout: 15 * time.Minute, MaxReqTimeout: time.Hour,
@@ -125,7 +128,15 @@ func (o *Options) doorOptions(started time.Time, tcp, http net.Listener, produce
 	}
 	h.TCPPort, h.HTTPPort = port(tcp), port(http)
 	h.Started = started
-	h.Settings = o.settings(h.TCPPort, h.HTTPPort)
+	prefix, err := o.statsdPrefix(http)
+	if err != nil {
+		return h, err
+	}
+	h.Settings = o.settings(map[string]any{
+		"broadcast_tcp_port":  cmp.Or(o.BroadcastTCPPort, max(h.TCPPort, 0)),
+		"broadcast_http_port": cmp.Or(o.BroadcastHTTPPort, max(h.HTTPPort, 0)),
+		"statsd_prefix":       prefix,
+	})
 	if h.Registry == nil {
 		h.Registry = prometheus.NewRegistry()
 		h.Registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -146,15 +157,13 @@ func (o *Options) names() (broadcast, hostname string, err error) {
 	return cmp.Or(o.Advertise, hostname), hostname, nil
 }
 
-// settings returns what /config shows: the options' own settings, with the ports that are listened at for those not given.
-func (o *Options) settings(tcpPort, httpPort int) map[string]nsqhttp.Setting {
+// settings returns what /config shows: the options' own, with those known that are found only when the node listens.
+func (o *Options) settings(known map[string]any) map[string]nsqhttp.Setting {
 	settings := make(map[string]nsqhttp.Setting)
 	maps.Copy(settings, o.HTTP.Settings)
-	for name, port := range map[string]int{
-		"broadcast_tcp_port": cmp.Or(o.BroadcastTCPPort, max(tcpPort, 0)), "broadcast_http_port": cmp.Or(o.BroadcastHTTPPort, max(httpPort, 0)),
-	} {
+	for name, value := range known {
 		if _, ok := settings[name]; ok {
-			settings[name] = nsqhttp.Setting{Value: func() any { return port }}
+			settings[name] = nsqhttp.Setting{Value: func() any { return value }}
 		}
 	}
 	return settings

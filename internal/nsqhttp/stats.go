@@ -2,22 +2,21 @@ package nsqhttp
 
 import (
 	"net/http"
-	"runtime"
-	"slices"
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/httpdoor"
 	"github.com/weirmq/weir/internal/latency"
+	"github.com/weirmq/weir/internal/memstats"
 )
 
 // nodeStats is the answer of /stats?format=json. The order and the names of the fields are nsqd's.
 type nodeStats struct {
-	Version   string        `json:"version"`
-	Health    string        `json:"health"`
-	StartTime int64         `json:"start_time"`
-	Topics    []topicStats  `json:"topics"`
-	Memory    *memoryStats  `json:"memory,omitempty"`
-	Producers []clientStats `json:"producers"`
+	Version   string          `json:"version"`
+	Health    string          `json:"health"`
+	StartTime int64           `json:"start_time"`
+	Topics    []topicStats    `json:"topics"`
+	Memory    *memstats.Stats `json:"memory,omitempty"`
+	Producers []clientStats   `json:"producers"`
 }
 
 type topicStats struct {
@@ -102,18 +101,6 @@ func newLatencyStats(measured *latency.Summary) latencyStats {
 	return out
 }
 
-type memoryStats struct {
-	HeapObjects       uint64 `json:"heap_objects"`
-	HeapIdleBytes     uint64 `json:"heap_idle_bytes"`
-	HeapInUseBytes    uint64 `json:"heap_in_use_bytes"`
-	HeapReleasedBytes uint64 `json:"heap_released_bytes"`
-	GCPauseUsec100    uint64 `json:"gc_pause_usec_100"`
-	GCPauseUsec99     uint64 `json:"gc_pause_usec_99"`
-	GCPauseUsec95     uint64 `json:"gc_pause_usec_95"`
-	NextGCBytes       uint64 `json:"next_gc_bytes"`
-	GCTotalRuns       uint32 `json:"gc_total_runs"`
-}
-
 // stats is GET /stats[?format=json][&topic=T][&channel=C][&include_clients=B][&include_mem=B].
 func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 	params, err := httpdoor.Query(r)
@@ -128,7 +115,7 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 		Topics: s.topicStats(topic, channel, clients),
 	}
 	if boolParam(params, "include_mem", true, true) {
-		all.Memory = readMemory()
+		all.Memory = memstats.Read()
 	}
 	if clients && all.Topics != nil { // as in nsqd: of an unknown topic nothing is told
 		for _, c := range s.options.Producers() {
@@ -199,23 +186,4 @@ func newClientStats(c *broker.ClientStats, topic string) clientStats {
 		}
 	}
 	return out
-}
-
-// readMemory describes the heap and the newest garbage collections' pauses.
-func readMemory() *memoryStats {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	pauses := slices.Clone(m.PauseNs[:min(int(m.NumGC), len(m.PauseNs))])
-	slices.Sort(pauses)
-	percentile := func(p int) uint64 {
-		if len(pauses) == 0 {
-			return 0
-		}
-		return pauses[(len(pauses)-1)*p/100] / 1000
-	}
-	return &memoryStats{
-		HeapObjects: m.HeapObjects, HeapIdleBytes: m.HeapIdle, HeapInUseBytes: m.HeapInuse, HeapReleasedBytes: m.HeapReleased,
-		GCPauseUsec100: percentile(100), GCPauseUsec99: percentile(99), GCPauseUsec95: percentile(95),
-		NextGCBytes: m.NextGC, GCTotalRuns: m.NumGC,
-	}
 }

@@ -253,7 +253,8 @@ var settings = []string{
 	"broadcast_address", "broadcast_http_port", "broadcast_tcp_port", "data_path", "http_address", "tcp_address", "log_level", "log_prefix", "max_body_size", "max_bytes_per_file",
 	"max_channel_consumers", "max_heartbeat_interval", "max_msg_size", "max_msg_timeout", "max_output_buffer_size", "max_output_buffer_timeout", "max_rdy_count",
 	"max_req_timeout", "mem_queue_size", "min_output_buffer_timeout", "msg_timeout", "output_buffer_timeout", "queue_scan_selection_count",
-	"queue_scan_worker_pool_max", "sync_every", "sync_timeout",
+	"queue_scan_worker_pool_max", "sync_every", "sync_timeout", "statsd_address", "statsd_prefix", "statsd_interval", "statsd_mem_stats",
+	"statsd_udp_packet_size", "statsd_exclude_ephemeral", "e2e_processing_latency_window_time", "e2e_processing_latency_percentiles",
 }
 
 // aloneConversation is a conversation about a whole node.
@@ -275,6 +276,8 @@ func aloneConversations() []aloneConversation {
 	above := []string{"--msg-timeout=20s", "--max-msg-timeout=10s", "--output-buffer-timeout=2s", "--max-output-buffer-timeout=1s"}
 	return []aloneConversation{
 		{conversation{"latencies", func(c *client) {
+			stats(c)
+			c.post("/topic/create?topic=no-channel", "")
 			stats(c)
 			for _, name := range []string{"percentiles", "window_time"} {
 				c.get("/config/e2e_processing_latency_" + name)

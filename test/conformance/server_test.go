@@ -76,7 +76,7 @@ func (s *server) withoutPlace(text string) string {
 	case httpPort:
 		return `"HTTP-PORT"`
 	}
-	return strings.NewReplacer(s.data, "DATA", s.tcp, "TCP-ADDRESS", s.http, "HTTP-ADDRESS").Replace(text)
+	return strings.NewReplacer(s.data, "DATA", s.tcp, "TCP-ADDRESS", s.http, "HTTP-ADDRESS", "_"+httpPort, "_HTTP-PORT").Replace(text)
 }
 
 func (s *server) ready() bool {

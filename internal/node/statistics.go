@@ -1,0 +1,39 @@
+package node
+
+import (
+	"cmp"
+	"context"
+	"net"
+	"strconv"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/statsd"
+)
+
+// statsdPrefix returns what stands before each name: Statsd.Prefix with the node's advertised HTTP address.
+func (o *Options) statsdPrefix(http net.Listener) (string, error) {
+	host, _, err := o.names()
+	if err != nil {
+		return "", err
+	}
+	httpPort := cmp.Or(o.BroadcastHTTPPort, max(port(http), 0))
+	return statsd.Prefix(o.Statsd.Prefix, net.JoinHostPort(host, strconv.Itoa(httpPort))), nil
+}
+
+// pushStatistics pushes to statsd until the doors are closed, if that is wanted.
+func (n *Node) pushStatistics() error {
+	o := n.options.Statsd
+	if o.Address == "" {
+		return nil
+	}
+	var err error
+	if o.Prefix, err = n.options.statsdPrefix(n.httpLn); err != nil {
+		return err
+	}
+	o.Logger = n.options.Logger
+	ctx, stop := context.WithCancel(context.Background())
+	n.stopPushing = stop
+	pusher := statsd.New(o, func() []broker.TopicStats { return n.broker.Stats("", "", false) })
+	n.serving.Go(func() { pusher.Run(ctx) })
+	return nil
+}
