@@ -127,15 +127,17 @@ function Ask({ question }) {
 /** @param {{field: Field, first: boolean}} props */
 function FieldRow({ field, first }) {
 	const [value, setValue] = useState(field.value ?? "");
+	const hint = field.hint ? `hint-${field.name}` : undefined; // its element's id
 	const attributes = {
-		name: field.name, value, required: !field.optional, "data-focus": first ? "" : undefined, autocomplete: "off", spellcheck: false, pattern: field.pattern,
+		name: field.name, value, required: !field.optional, "data-focus": first ? "" : undefined, autocomplete: "off", spellcheck: false, pattern: field.pattern, "aria-describedby": hint,
 		onInput: (/** @type {InputEvent} */ e) => setValue(/** @type {HTMLInputElement} */ (e.target).value),
 	};
-	return html`<label class="field">
+	return html`<div class="field"><label>
 		<span>${field.label}${field.optional ? html` <i class="muted">optional</i>` : null}</span>
 		${field.type === "textarea"
 			? html`<textarea rows="8" class="mono" ...${attributes}></textarea>`
 			: html`<input type=${field.type ?? "text"} min=${field.type === "number" ? 0 : undefined} ...${attributes} />`}
-		${field.hint ? html`<small class="muted">${field.hint}</small>` : null}
-	</label>`;
+	</label>
+		${field.hint ? html`<small class="muted" id=${hint}>${field.hint}</small>` : null}
+	</div>`;
 }

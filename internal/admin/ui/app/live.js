@@ -46,7 +46,7 @@ function openSoon(afterMs = 0) {
 }
 
 function open() {
-	const watches = [...wanted.keys()].sort();
+	const watches = document.hidden ? [] : [...wanted.keys()].sort();
 	const now = watches.map((w) => `watch=${encodeURIComponent(w)}`).join("&");
 	if (now === watching && source && source.readyState !== EventSource.CLOSED) return;
 	source?.close();
@@ -73,6 +73,9 @@ function open() {
 		});
 	}
 }
+
+// A page that nobody sees needs no stream; and a browser has only six connections to a server without HTTP/2, for all its tabs.
+document.addEventListener("visibilitychange", () => openSoon());
 
 function lost() {
 	source = null;

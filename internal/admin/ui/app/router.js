@@ -45,15 +45,26 @@ export function address(...parts) {
 	return base + parts.map(encodeURIComponent).join("/");
 }
 
+let arrived = false;
+
+/** Whether the reader came to this page by a link of the last one and has not been told yet; for the heading, which takes the focus then. */
+export function takeArrival() {
+	const was = arrived;
+	arrived = false;
+	return was;
+}
+
 /**
  * Goes to an address of the admin page.
  * @param {string} href
  */
 export function go(href) {
+	const from = location.pathname;
 	history.pushState(null, "", href);
+	const elsewhere = location.pathname !== from; // not just another tab of the page
+	if (elsewhere) arrived = true;
 	place.set(currentPlace());
-	scrollTo(0, 0);
-	document.querySelector("h1")?.focus({ preventScroll: true });
+	if (elsewhere) scrollTo(0, 0);
 }
 
 /**

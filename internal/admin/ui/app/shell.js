@@ -1,11 +1,11 @@
 // The frame around every page: navigation, the state of the live stream, theme, login.
-import { useEffect } from "../vendor/hooks.mjs";
+import { useEffect, useRef } from "../vendor/hooks.mjs";
 import { html } from "./html.js";
 import { Dialogs, show } from "./dialog.js";
 import { listenForKeys, shortcuts } from "./keys.js";
 import { relative } from "./format.js";
 import { live } from "./live.js";
-import { Link, address, staticPath, usePlace } from "./router.js";
+import { Link, address, staticPath, takeArrival, usePlace } from "./router.js";
 import { logOut, session } from "./session.js";
 import { useStore } from "./store.js";
 import { scheme, toggleTheme } from "./theme.js";
@@ -62,13 +62,15 @@ function StreamState() {
  * @param {{title: string, kind?: string, above?: [string, string][], badges?: Children, children?: Children}} props
  */
 export function PageHead({ title, kind = "", above = [], badges, children }) {
+	const heading = useRef(/** @type {HTMLElement | null} */ (null));
 	useEffect(() => {
 		document.title = `${title} – Weir`;
+		if (takeArrival()) heading.current?.focus({ preventScroll: true });
 	}, [title]);
 	return html`<div class="page-head">
 		${above.length > 0 ? html`<nav class="crumbs" aria-label="Above this page">
 			${above.map(([name, href]) => html`<${Link} key=${href} href=${href}>${name}<//> / `)}${kind}</nav>` : null}
-		<h1 tabindex="-1">${title}</h1>
+		<h1 tabindex="-1" ref=${heading}>${title}</h1>
 		${badges}
 		${children ? html`<div class="actions">${children}</div>` : null}
 	</div>`;
