@@ -174,6 +174,9 @@ func (n *Node) openHTTP() error {
 	if n.http, err = nsqhttp.New(n.broker, settings); err != nil {
 		return err
 	}
+	if err := registerDoor(settings.Registry, n.tcp); err != nil {
+		return err
+	}
 	if n.httpLn != nil {
 		n.serving.Go(func() { n.report("HTTP", n.http.Serve(n.httpLn)) })
 	}

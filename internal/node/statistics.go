@@ -3,10 +3,14 @@ package node
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net"
 	"strconv"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/nsqtcp"
 	"github.com/weirmq/weir/internal/statsd"
 )
 
@@ -36,4 +40,16 @@ func (n *Node) pushStatistics() error {
 	pusher := statsd.New(o, func() []broker.TopicStats { return n.broker.Stats("", "", false) })
 	n.serving.Go(func() { pusher.Run(ctx) })
 	return nil
+}
+
+// registerDoor shows what the TCP door holds on /metrics.
+func registerDoor(registry *prometheus.Registry, tcp *nsqtcp.Server) error {
+	return errors.Join(
+		registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "weir_tcp_connections", Help: "TCP connections; beyond --max-connections further ones are closed at once.",
+		}, func() float64 { return float64(tcp.Connections()) })),
+		registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "weir_tcp_input_bytes", Help: "Bytes of large bodies that are arriving by TCP; at 256 MiB publishes with further ones fail.",
+		}, func() float64 { return float64(tcp.InputBytes()) })),
+	)
 }

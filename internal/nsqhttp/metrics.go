@@ -2,11 +2,14 @@ package nsqhttp
 
 import (
 	"net/http"
+	"slices"
+	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/latency"
 )
 
 // metrics is GET /metrics.
@@ -19,10 +22,14 @@ func (s *Server) metrics() http.HandlerFunc {
 // collector reads the broker's stats when Prometheus asks: nothing is counted twice, and nothing is kept for topics that are
 // gone.
 type collector struct {
-	broker  *broker.Broker
-	healthy *prometheus.Desc
-	topic   []topicMetric
-	channel []channelMetric
+	broker         *broker.Broker
+	healthy        *prometheus.Desc
+	topics         *prometheus.Desc
+	channels       *prometheus.Desc
+	topic          []topicMetric
+	channel        []channelMetric
+	topicLatency   *prometheus.Desc
+	channelLatency *prometheus.Desc
 }
 
 type topicMetric struct {
@@ -47,8 +54,16 @@ func newCollector(b *broker.Broker) *collector {
 		return channelMetric{prometheus.NewDesc("weir_channel_"+name, help, []string{"topic", "channel"}, nil), kind, value}
 	}
 	return &collector{
-		broker:  b,
-		healthy: prometheus.NewDesc("weir_node_healthy", "1 if /ping answers OK, else 0.", nil, nil),
+		broker:   b,
+		healthy:  prometheus.NewDesc("weir_node_healthy", "1 if /ping answers OK, else 0.", nil, nil),
+		topics:   prometheus.NewDesc("weir_node_topics", "Topics of the node: each has some series of its own.", nil, nil),
+		channels: prometheus.NewDesc("weir_node_channels", "Channels of all topics: each has some series of its own.", nil, nil),
+		topicLatency: prometheus.NewDesc("weir_topic_e2e_latency_seconds",
+			"Time from publish to finish in the window, all channels together. Only with --e2e-processing-latency-percentile.",
+			[]string{"topic", "quantile"}, nil),
+		channelLatency: prometheus.NewDesc("weir_channel_e2e_latency_seconds",
+			"Time from publish to finish in the window. Only with --e2e-processing-latency-percentile.",
+			[]string{"topic", "channel", "quantile"}, nil),
 		topic: []topicMetric{
 			ofTopic(counter, "messages_total", "Messages published to the topic.",
 				func(t *broker.TopicStats) float64 { return float64(t.MessageCount) }),
@@ -88,7 +103,9 @@ func newCollector(b *broker.Broker) *collector {
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(to chan<- *prometheus.Desc) {
-	to <- c.healthy
+	for _, desc := range []*prometheus.Desc{c.healthy, c.topics, c.channels, c.topicLatency, c.channelLatency} {
+		to <- desc
+	}
 	for _, m := range c.topic {
 		to <- m.desc
 	}
@@ -100,19 +117,42 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(to chan<- prometheus.Metric) {
 	to <- prometheus.MustNewConstMetric(c.healthy, prometheus.GaugeValue, number(c.broker.Healthy() == nil))
-	topics := c.broker.Stats("", "", false)
+	topics, channels := c.broker.Stats("", "", false), 0
 	for i := range topics {
 		t := &topics[i]
+		channels += len(t.Channels)
 		for _, m := range c.topic {
 			to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(t), t.Name)
 		}
+		collectLatency(to, c.topicLatency, t.Latency, t.Name)
 		for j := range t.Channels {
 			ch := &t.Channels[j]
 			for _, m := range c.channel {
 				to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(ch), t.Name, ch.Name)
 			}
+			collectLatency(to, c.channelLatency, ch.Latency, t.Name, ch.Name)
 		}
 	}
+	to <- prometheus.MustNewConstMetric(c.topics, prometheus.GaugeValue, float64(len(topics)))
+	to <- prometheus.MustNewConstMetric(c.channels, prometheus.GaugeValue, float64(channels))
+}
+
+// collectLatency gives one series for each quantile. They are gauges, no summary: that would promise a sum, and counts since the start.
+func collectLatency(to chan<- prometheus.Metric, desc *prometheus.Desc, measured *latency.Summary, labels ...string) {
+	if measured == nil || measured.Count == 0 {
+		return
+	}
+	for _, v := range measured.Values {
+		quantile := strconv.FormatFloat(v.Quantile, 'g', -1, 64)
+		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v.Took.Seconds(), append(slices.Clone(labels), quantile)...)
+	}
+}
+
+// bodiesGauge shows how much of Options.BodyBytes is taken.
+func bodiesGauge(b *bodies) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "weir_http_body_bytes", Help: "Bytes of request bodies that are held; beyond the bound requests are answered 503 OVERLOADED.",
+	}, func() float64 { return float64(b.used.Load()) })
 }
 
 func number(yes bool) float64 {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/httpdoor"
 )
@@ -30,8 +32,10 @@ func New(b *broker.Broker, options Options) (*Server, error) {
 	}
 	options.setDefaults()
 	s := &Server{broker: b, options: options}
-	if err := options.Registry.Register(newCollector(b)); err != nil {
-		return nil, err
+	for _, c := range []prometheus.Collector{newCollector(b), bodiesGauge(&s.bodies)} {
+		if err := options.Registry.Register(c); err != nil {
+			return nil, err
+		}
 	}
 	s.bodies.limit = options.BodyBytes
 	s.door = httpdoor.Door{Routes: s.table(), Translate: translate, Logger: options.Logger}

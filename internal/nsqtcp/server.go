@@ -154,6 +154,9 @@ func (s *Server) Connections() int {
 	return len(s.mu.sessions)
 }
 
+// InputBytes returns how much of Options.InputBytes is taken: the part of the read buffers that is beyond 64 KiB each.
+func (s *Server) InputBytes() int64 { return s.inputs.used.Load() }
+
 // Producers describes the sessions that have published, in no order.
 func (s *Server) Producers() []broker.ClientStats {
 	var producers []broker.ClientStats
