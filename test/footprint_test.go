@@ -24,6 +24,38 @@ func TestIdleNodeIsSmall(t *testing.T) {
 	}
 }
 
+// TestThousandTopicsTakeLittleMemoryAndNoTime measures a node with 1,000 topics of one channel that does nothing: its resident memory, and
+// how much it computes, just made and after a restart.
+func TestThousandTopicsTakeLittleMemoryAndNoTime(t *testing.T) {
+	topics := number(t, "WEIR_QUIET_TOPICS", 1000)
+	const allowed, watched, allowedTime = 30 << 20, 5 * time.Second, 50 * time.Millisecond // 1 % of a core
+	b := startBroker(t)
+	for i := range topics {
+		topic := fmt.Sprintf("quiet_%04d", i)
+		post(t, b, "/topic/create?topic="+topic, nil)
+		post(t, b, "/channel/create?topic="+topic+"&channel=work", nil)
+	}
+	for _, when := range []string{"just made", "after a restart"} {
+		time.Sleep(3 * time.Second) // what was begun comes to its end
+		before, err := b.Process().CPUTime()
+		must(t, err)
+		time.Sleep(watched)
+		after, err := b.Process().CPUTime()
+		must(t, err)
+		rss, err := b.Process().RSS()
+		must(t, err)
+		t.Logf("%d topics, %s: RSS %.1f MiB, %v of computing in %v", topics, when, float64(rss)/(1<<20), after-before, watched)
+		if rss > allowed {
+			t.Errorf("%s, %d topics take %.1f MiB, want at most %d", when, topics, float64(rss)/(1<<20), allowed>>20)
+		}
+		if after-before > allowedTime {
+			t.Errorf("%s, an idle node computes %v in %v, want at most %v", when, after-before, watched, allowedTime)
+		}
+		stop(t, b)
+		start(t, b)
+	}
+}
+
 // TestThousandQuietTopicsCostLittle restarts a node with 1,000 topics of one channel and a few messages each, after a clean stop and after
 // a kill, and measures the time until it is ready, and the disk.
 func TestThousandQuietTopicsCostLittle(t *testing.T) {

@@ -114,6 +114,28 @@ func (p *Process) RSS() (int64, error) { return p.statusBytes("VmRSS:") }
 // PeakRSS returns the highest resident memory of the process so far in bytes.
 func (p *Process) PeakRSS() (int64, error) { return p.statusBytes("VmHWM:") }
 
+// CPUTime returns how long the process has been computing so far, in steps of 10 ms.
+func (p *Process) CPUTime() (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid()))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ") // behind the name, which may hold anything
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("the stat of process %d is %q", p.Pid(), stat)
+	}
+	var sum time.Duration
+	for _, text := range fields[11:13] { // user, system
+		ticks, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += time.Duration(ticks) * 10 * time.Millisecond
+	}
+	return sum, nil
+}
+
 func (p *Process) statusBytes(field string) (int64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.Pid()))
 	if err != nil {
