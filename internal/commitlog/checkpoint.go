@@ -109,7 +109,7 @@ func (l *Log) Checkpoint() (state []byte, at record.Index, err error) {
 func (l *Log) newestCheckpoint(states []record.Index) (checkpoint, error) {
 	for _, at := range slices.Backward(states) {
 		name := numberedName(l.dir, uint64(at), stateSuffix)
-		b, err := readFile(l.store.fs, name, math.MaxInt64-1)
+		b, err := vfs.ReadFile(l.store.fs, name, math.MaxInt64-1)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -151,7 +151,7 @@ func (l *Log) SaveCheckpoint(state []byte, at record.Index) error {
 		return err
 	}
 	c.carried = slices.DeleteFunc(c.carried, func(r carriedRef) bool { return r.index > at })
-	if err := replaceFile(l.store.fs, numberedName(l.dir, uint64(at), stateSuffix), c.encode()); err != nil {
+	if err := vfs.ReplaceFile(l.store.fs, numberedName(l.dir, uint64(at), stateSuffix), c.encode()); err != nil {
 		if errors.Is(err, vfs.ErrNoSpace) {
 			err = fmt.Errorf("%w: %w", ErrFull, err)
 		}

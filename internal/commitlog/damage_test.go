@@ -225,7 +225,7 @@ func TestAnIdleLogRecordsWhatIsDurable(t *testing.T) {
 				return false
 			}
 			file = files[0]
-			b, err := readFile(disk, file, 1<<20)
+			b, err := vfs.ReadFile(disk, file, 1<<20)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -66,13 +66,13 @@ func parseIdentity(b []byte) (identity, error) {
 
 // save writes the identity durably, replacing an older one.
 func (v identity) save(fsys vfs.FS, dir string) error {
-	return replaceFile(fsys, path.Join(dir, identityName), [][]byte{v.encode()})
+	return vfs.ReplaceFile(fsys, path.Join(dir, identityName), [][]byte{v.encode()})
 }
 
 // loadIdentity reads and checks the identity of the log in dir.
 func loadIdentity(fsys vfs.FS, dir string, id LogID) (identity, error) {
 	name := path.Join(dir, identityName)
-	b, err := readFile(fsys, name, identitySize)
+	b, err := vfs.ReadFile(fsys, name, identitySize)
 	if err != nil {
 		return identity{}, err
 	}

@@ -142,7 +142,7 @@ func (im *Import) Finish(state []byte) error {
 	err := im.settle()
 	if err == nil {
 		c := checkpoint{id: im.id, at: im.end.index, state: state, carried: im.carried.refs}
-		err = replaceFile(fsys, numberedName(im.dir, uint64(c.at), stateSuffix), c.encode())
+		err = vfs.ReplaceFile(fsys, numberedName(im.dir, uint64(c.at), stateSuffix), c.encode())
 	}
 	if err == nil {
 		err = identity{id: im.id, first: im.first}.save(fsys, im.dir)

@@ -129,7 +129,7 @@ func (c *indexCache) saveSidecar(s *segment, x *sparseIndex) {
 
 // loadSidecar reads the sidecar of s. It fails if that is missing, damaged or another segment's.
 func loadSidecar(fsys vfs.FS, s *segment) (*sparseIndex, error) {
-	b, err := readFile(fsys, s.name(indexSuffix), sidecarMaxBytes)
+	b, err := vfs.ReadFile(fsys, s.name(indexSuffix), sidecarMaxBytes)
 	if err != nil {
 		return nil, err
 	}

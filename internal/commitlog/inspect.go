@@ -222,7 +222,7 @@ func (in *Inspection) checkpoints(fsys vfs.FS, names []string) error {
 			continue
 		}
 		file := path.Join(in.Dir, name)
-		b, err := readFile(fsys, file, math.MaxInt64-1)
+		b, err := vfs.ReadFile(fsys, file, math.MaxInt64-1)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // dropped by a running node meanwhile
 		}

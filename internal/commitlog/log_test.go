@@ -79,7 +79,7 @@ func TestStoreIsLockedAndRefusesNewerFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	if err := replaceFile(disk, "data/FORMAT", [][]byte{[]byte(formatPrefix + "7\n")}); err != nil {
+	if err := vfs.ReplaceFile(disk, "data/FORMAT", [][]byte{[]byte(formatPrefix + "7\n")}); err != nil {
 		t.Fatal(err)
 	}
 	_, err = OpenStore(Options{FS: disk, Dir: "data", Logger: quiet()})

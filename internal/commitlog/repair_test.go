@@ -301,7 +301,7 @@ func TestRepairRefusesToLoseTheCatalog(t *testing.T) {
 			t.Fatal(report, err)
 		}
 	}
-	if now, err := readFile(disk, file, 1<<20); err != nil || !bytes.Equal(now, damaged) {
+	if now, err := vfs.ReadFile(disk, file, 1<<20); err != nil || !bytes.Equal(now, damaged) {
 		t.Error("the refused repair changed the segment", err)
 	}
 }

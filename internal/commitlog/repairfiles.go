@@ -31,7 +31,7 @@ func (r *repair) rewrite(f vfs.File, v *survey) error {
 	if err := errors.Join(r.fs.MkdirAll(dir), r.fs.SyncDir(r.dir)); err != nil {
 		return err
 	}
-	if err := replaceFile(r.fs, damagedPath(v.seg.path()), [][]byte{b}); err != nil {
+	if err := vfs.ReplaceFile(r.fs, damagedPath(v.seg.path()), [][]byte{b}); err != nil {
 		return err
 	}
 	b = append(b, make([]byte, max(0, segmentHeaderSize-len(b)))...)
@@ -55,7 +55,7 @@ func (r *repair) write(seg *segment, content [][]byte) error {
 	if err := r.fs.Remove(seg.name(indexSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return replaceFile(r.fs, seg.path(), content)
+	return vfs.ReplaceFile(r.fs, seg.path(), content)
 }
 
 // lostFrame returns a frame that fills a gap.

@@ -5,6 +5,8 @@ import (
 	"math"
 
 	"github.com/weirmq/weir/internal/record"
+
+	"github.com/weirmq/weir/internal/vfs"
 )
 
 // states reports checkpoints that are damaged and moves them aside. It returns the intact ones, oldest first.
@@ -15,7 +17,7 @@ func (r *repair) states() (intact []record.Index, err error) {
 	}
 	for _, at := range files {
 		name := numberedName(r.dir, uint64(at), stateSuffix)
-		b, err := readFile(r.fs, name, math.MaxInt64-1)
+		b, err := vfs.ReadFile(r.fs, name, math.MaxInt64-1)
 		if err != nil {
 			return nil, err
 		}

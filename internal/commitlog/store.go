@@ -88,7 +88,7 @@ func OpenStore(o Options) (*Store, error) {
 // prepare checks the format of an existing directory or lays out a new one.
 func (s *Store) prepare() error {
 	name := path.Join(s.dir, formatName)
-	b, err := readFile(s.fs, name, 64)
+	b, err := vfs.ReadFile(s.fs, name, 64)
 	switch {
 	case err == nil:
 		return checkFormat(s.dir, string(b))
@@ -106,7 +106,7 @@ func (s *Store) prepare() error {
 			return fmt.Errorf("lay out data directory: %w", err)
 		}
 	}
-	if err := replaceFile(s.fs, name, [][]byte{[]byte(formatPrefix + strconv.Itoa(formatVersion) + "\n")}); err != nil {
+	if err := vfs.ReplaceFile(s.fs, name, [][]byte{[]byte(formatPrefix + strconv.Itoa(formatVersion) + "\n")}); err != nil {
 		return fmt.Errorf("write format of data directory: %w", err)
 	}
 	return nil

@@ -173,7 +173,7 @@ func headerOf(fsys vfs.FS, s *segment, before *survey) (h segmentHeader, damage 
 // findSalt returns the salt of a segment with a damaged header: that of the index file, or the header's if a frame proves it; else
 // zeros.
 func findSalt(fsys vfs.FS, f vfs.File, s *segment, header []byte) (salt [8]byte) {
-	if side, err := readFile(fsys, s.name(indexSuffix), sidecarMaxBytes); err == nil {
+	if side, err := vfs.ReadFile(fsys, s.name(indexSuffix), sidecarMaxBytes); err == nil {
 		if _, salt, err := parseSidecar(side); err == nil {
 			return salt
 		}

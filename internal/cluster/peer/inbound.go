@@ -47,7 +47,7 @@ func (t *Transport) Serve(ln net.Listener) error {
 			if t.ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return nil
 			}
-			t.quiet.warn("accept", "cannot accept a connection of a peer", "error", err)
+			t.quiet.Warn("accept", "cannot accept a connection of a peer", "error", err)
 			select { // too many open files, mostly: it may pass
 			case <-time.After(wait):
 			case <-t.ctx.Done():
@@ -65,7 +65,7 @@ func (t *Transport) accepted(conn net.Conn) {
 	select {
 	case t.helloSlots <- struct{}{}:
 	default:
-		t.quiet.warn("unidentified", "too many connections to the peer port have not said who they are; closing new ones", "remote", conn.RemoteAddr())
+		t.quiet.Warn("unidentified", "too many connections to the peer port have not said who they are; closing new ones", "remote", conn.RemoteAddr())
 		conn.Close()
 		return
 	}
@@ -92,7 +92,7 @@ func (t *Transport) identify(conn net.Conn) {
 	<-t.helloSlots
 	if err != nil {
 		if t.ctx.Err() == nil && !errors.Is(err, io.EOF) { // a port scan, or a probe that only connects
-			t.quiet.warn("hello "+cause(err), "refused a connection to the peer port", "remote", conn.RemoteAddr(), "error", err)
+			t.quiet.Warn("hello "+cause(err), "refused a connection to the peer port", "remote", conn.RemoteAddr(), "error", err)
 		}
 		return
 	}
@@ -112,7 +112,7 @@ func (t *Transport) identify(conn net.Conn) {
 	}
 	err = in.serve()
 	if errors.Is(err, errMalformed) {
-		t.quiet.warn(fmt.Sprint("frame ", h.from), "closed a connection of a peer: what it sent cannot be read",
+		t.quiet.Warn(fmt.Sprint("frame ", h.from), "closed a connection of a peer: what it sent cannot be read",
 			"node", h.from, "lane", h.lane, "error", err)
 	}
 }

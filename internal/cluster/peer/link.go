@@ -182,7 +182,7 @@ func (l *link) note(err error) {
 		return
 	}
 	if l.lane == Control {
-		l.t.quiet.warn(fmt.Sprint("dial ", l.to, cause(err)), "no connection to a node of the cluster", "node", l.to, "address", l.mu.address, "error", err)
+		l.t.quiet.Warn(fmt.Sprint("dial ", l.to, cause(err)), "no connection to a node of the cluster", "node", l.to, "address", l.mu.address, "error", err)
 	}
 	l.mu.problem = err.Error()
 }

@@ -97,7 +97,7 @@ func (t *Transport) serveStream(conn net.Conn, h *hello) {
 	r := newFrameReader(deadlineReader{conn, t.opts.Limits.DialTimeout}, chunkBytes)
 	request, body, err := r.next()
 	if err != nil || request.kind != kindCall {
-		t.quiet.warn(fmt.Sprint("stream ", h.from), "closed a connection of a peer: its request cannot be read", "node", h.from, "error", err)
+		t.quiet.Warn(fmt.Sprint("stream ", h.from), "closed a connection of a peer: its request cannot be read", "node", h.from, "error", err)
 		return
 	}
 	w := &streamWriter{t: t, vec: newVecWriter(conn, t.opts.Limits.WriteTimeout), out: newOutbox(0)}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/catalog"
+	"github.com/weirmq/weir/internal/cluster/quiet"
 )
 
 // Transport is one node's connections to the others. It holds four goroutines for each peer and connection, none for calls that
@@ -20,7 +21,7 @@ type Transport struct {
 	opts    Options
 	started time.Time // origin of the times of links
 	logger  *slog.Logger
-	quiet   *quietLog
+	quiet   *quiet.Log
 	lives   *lives
 	bulk    *bucket
 
@@ -64,7 +65,7 @@ func New(o Options) (*Transport, error) {
 		opts:        o,
 		started:     time.Now(),
 		logger:      o.Logger,
-		quiet:       newQuietLog(o.Logger),
+		quiet:       quiet.New(o.Logger),
 		lives:       newLives(o.Lives, o.Handler.LifeSeen),
 		bulk:        newBucket(o.Limits.BulkBytes),
 		streamSlots: make(chan struct{}, o.Limits.Streams),
