@@ -55,9 +55,12 @@ type ClientStats struct {
 	TLS           bool
 	// TLSVersion ("TLS1.3") and TLSCipherSuite are empty without TLS.
 	TLSVersion, TLSCipherSuite string
-	UserAgent                  string
-	Region, Zone               string // where the client says that it is
-	PubCounts                  []PubCount
+	// AuthIdentity and AuthIdentityURL are what the AUTH server says of a client that is Authed.
+	Authed                        bool
+	AuthIdentity, AuthIdentityURL string
+	UserAgent                     string
+	Region, Zone                  string // where the client says that it is
+	PubCounts                     []PubCount
 }
 
 // PubCount is how many messages a session published to a topic.

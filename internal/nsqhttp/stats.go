@@ -64,6 +64,9 @@ type clientStats struct {
 	Deflate                  bool       `json:"deflate"`
 	Snappy                   bool       `json:"snappy"`
 	UserAgent                string     `json:"user_agent"`
+	Authed                   bool       `json:"authed,omitempty"`
+	AuthIdentity             string     `json:"auth_identity,omitempty"`
+	AuthIdentityURL          string     `json:"auth_identity_url,omitempty"`
 	TopologyZone             string     `json:"topology_zone"`
 	TopologyRegion           string     `json:"topology_region"`
 	PubCounts                []pubCount `json:"pub_counts,omitempty"`
@@ -178,7 +181,8 @@ func newClientStats(c *broker.ClientStats, topic string) clientStats {
 		ClientID: c.ClientID, Hostname: c.Hostname, Version: c.Version, RemoteAddress: c.RemoteAddress, State: c.State,
 		ReadyCount: c.ReadyCount, InFlightCount: c.InFlightCount, MessageCount: c.MessageCount, FinishCount: c.FinishCount,
 		RequeueCount: c.RequeueCount, ConnectTime: c.ConnectTime, SampleRate: c.SampleRate, Deflate: c.Deflate,
-		Snappy: c.Snappy, UserAgent: c.UserAgent, TLS: c.TLS, TLSVersion: c.TLSVersion, CipherSuite: c.TLSCipherSuite, TopologyZone: c.Zone, TopologyRegion: c.Region,
+		Snappy: c.Snappy, UserAgent: c.UserAgent, TLS: c.TLS, TLSVersion: c.TLSVersion, CipherSuite: c.TLSCipherSuite,
+		Authed: c.Authed, AuthIdentity: c.AuthIdentity, AuthIdentityURL: c.AuthIdentityURL, TopologyZone: c.Zone, TopologyRegion: c.Region,
 	}
 	for _, p := range c.PubCounts {
 		if topic == "" || topic == p.Topic {

@@ -56,6 +56,7 @@ func (s *session) negotiated(granted upgrades) []byte {
 		MaxDeflateLevel:     o.MaxDeflateLevel,
 		Snappy:              granted.snappy,
 		SampleRate:          s.terms.SampleRate,
+		AuthRequired:        o.Authority != nil,
 		OutputBufferSize:    s.terms.OutputBufferSize,
 		OutputBufferTimeout: int64(s.terms.OutputBufferTimeout / time.Millisecond),
 		TopologyRegion:      o.TopologyRegion,

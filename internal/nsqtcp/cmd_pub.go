@@ -9,7 +9,7 @@ import (
 
 // cmdPUB publishes one message, DPUB one that is deferred. It joins the burst's batch.
 //
-// Errors: E_PUB_FAILED, E_DPUB_FAILED, fatal. Deviation from nsqd: DPUB's delay counts from here, not from the dispatch.
+// Errors: E_PUB_FAILED, E_DPUB_FAILED, those of authorize, fatal. Deviation from nsqd: DPUB's delay counts from here, not from the dispatch.
 func (s *session) cmdPUB(ctx context.Context, cmd *nsqwire.Command) *nsqwire.Error {
 	s.reserve(len(cmd.Body))
 	if !s.pending.fits(cmd.Topic, cmd.Body) {
@@ -28,7 +28,7 @@ func (s *session) cmdPUB(ctx context.Context, cmd *nsqwire.Command) *nsqwire.Err
 
 // cmdMPUB publishes its messages as one batch of their own: all of them or none.
 //
-// Errors: E_MPUB_FAILED, fatal. Deviation from nsqd: atomic.
+// Errors: E_MPUB_FAILED, those of authorize, fatal. Deviation from nsqd: atomic.
 func (s *session) cmdMPUB(ctx context.Context, cmd *nsqwire.Command) *nsqwire.Error {
 	s.reserve(len(cmd.Body))
 	if err := s.begin(ctx, cmd); err != nil {
@@ -49,6 +49,9 @@ func (s *session) begin(ctx context.Context, cmd *nsqwire.Command) *nsqwire.Erro
 	p := &s.pending
 	if p.lastName != string(cmd.Topic) {
 		p.lastName = string(cmd.Topic)
+	}
+	if err := s.authorize(ctx, cmd.Verb, p.lastName, ""); err != nil {
+		return err
 	}
 	t, ok := s.server.backend.topic(p.lastName)
 	if !ok {

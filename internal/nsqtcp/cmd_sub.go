@@ -10,12 +10,15 @@ import (
 
 // cmdSUB makes the session a consumer of a channel, which it creates if it is new. Messages follow the OK, never precede it.
 //
-// Errors, all fatal: E_INVALID without heartbeats, E_BAD_TOPIC, E_BAD_CHANNEL, E_SUB_FAILED.
+// Errors, all fatal: E_INVALID without heartbeats, E_BAD_TOPIC, E_BAD_CHANNEL, E_SUB_FAILED, those of authorize.
 func (s *session) cmdSUB(ctx context.Context, cmd *nsqwire.Command) *nsqwire.Error {
 	if s.terms.HeartbeatInterval == 0 {
 		return nsqwire.Errorf(nsqwire.CodeInvalid, "cannot SUB with heartbeats disabled")
 	}
 	s.submit()
+	if err := s.authorize(ctx, cmd.Verb, string(cmd.Topic), string(cmd.Channel)); err != nil {
+		return err
+	}
 	sub, err := s.server.backend.subscribe(ctx, string(cmd.Topic), string(cmd.Channel), s, broker.SubscribeOptions{
 		MsgTimeout: s.terms.MsgTimeout,
 		SampleRate: s.terms.SampleRate,

@@ -54,7 +54,7 @@ func (s *session) execute(ctx context.Context, cmd *nsqwire.Command) *nsqwire.Er
 	case nsqwire.IDENTIFY:
 		return s.cmdIDENTIFY(cmd)
 	case nsqwire.AUTH:
-		return s.cmdAUTH()
+		return s.cmdAUTH(ctx, cmd)
 	}
 	return nil
 }

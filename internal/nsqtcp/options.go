@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/nsqwire"
 )
 
@@ -50,6 +51,8 @@ type Options struct {
 	TLS *tls.Config
 	// TLSRequired refuses every command but IDENTIFY until a connection has TLS.
 	TLSRequired bool
+	// Authority says who may publish and consume what. Default: nobody is asked, everybody may do everything.
+	Authority *auth.Authority
 	// NoSnappy and NoDeflate let clients that ask for compression go on without.
 	NoSnappy, NoDeflate bool
 	// MaxDeflateLevel bounds what a client may ask for. Default 6.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/nsqwire"
 )
 
@@ -29,7 +30,8 @@ type session struct {
 	failed  atomic.Bool // no further command is executed
 	turn    turn        // who may use the subscription
 	stats   stats
-	layers  atomic.Pointer[layers] // nil = plain
+	layers  atomic.Pointer[layers]      // nil = plain
+	grants  atomic.Pointer[auth.Grants] // nil before AUTH
 
 	// Of the reading goroutine.
 
@@ -41,6 +43,7 @@ type session struct {
 	pending pending      // publishes not yet submitted
 	done    done         // FINs not yet handed over
 	upgrade *upgrade     // to be carried out before the next command; mostly nil
+	secret  string       // of AUTH, to ask again
 	// needsTLS refuses every command but IDENTIFY.
 	needsTLS bool
 

@@ -90,6 +90,9 @@ func (s *session) Stats() broker.ClientStats {
 		Region:        who.region,
 		Zone:          who.zone,
 	}
+	if g := s.grants.Load(); g != nil {
+		out.Authed, out.AuthIdentity, out.AuthIdentityURL = true, g.Identity, g.IdentityURL
+	}
 	if l := s.layers.Load(); l != nil {
 		l.describe(&out)
 	}

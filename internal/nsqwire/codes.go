@@ -15,6 +15,9 @@ const (
 	CodeBadChannel     Code = "E_BAD_CHANNEL"     // not the name of a channel
 	CodeIdentifyFailed Code = "E_IDENTIFY_FAILED" // an upgrade of the connection failed
 	CodeAuthDisabled   Code = "E_AUTH_DISABLED"   // AUTH to a server that does not ask for it
+	CodeAuthFailed     Code = "E_AUTH_FAILED"     // the AUTH server gives no usable answer
+	CodeAuthFirst      Code = "E_AUTH_FIRST"      // the command needs AUTH before it
+	CodeUnauthorized   Code = "E_UNAUTHORIZED"    // not allowed to this client
 	CodeSubFailed      Code = "E_SUB_FAILED"      // the channel could not be opened
 	CodePubFailed      Code = "E_PUB_FAILED"      // the message was not made durable
 	CodeMPubFailed     Code = "E_MPUB_FAILED"     // none of the messages was made durable

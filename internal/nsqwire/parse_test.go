@@ -161,7 +161,7 @@ func TestOnlyThreeCodesLeaveTheConnectionOpen(t *testing.T) {
 	}
 	for _, c := range []Code{
 		CodeBadProtocol, CodeInvalid, CodeBadBody, CodeBadMessage, CodeBadTopic, CodeBadChannel, CodeIdentifyFailed,
-		CodeAuthDisabled, CodeSubFailed, CodePubFailed, CodeMPubFailed, CodeDPubFailed,
+		CodeAuthDisabled, CodeAuthFailed, CodeAuthFirst, CodeUnauthorized, CodeSubFailed, CodePubFailed, CodeMPubFailed, CodeDPubFailed,
 	} {
 		if !c.Fatal() {
 			t.Errorf("%s is not fatal", c)
