@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -11,38 +12,69 @@ import (
 	"github.com/weirmq/weir/internal/catalog"
 )
 
-// CreateTopic returns the topic of that name, made if needed; a durable one is in the catalog on return. Errors:
-// ErrBadTopicName, ErrClosed, those of the log, or the context's.
+// CreateTopic returns the topic of that name, made if needed with the default placement; a durable one is in the catalog on
+// return. Errors: ErrBadTopicName, ErrClosed, those of the log, ErrNoLeader, or the context's.
 func (b *Broker) CreateTopic(ctx context.Context, name string) (*Topic, error) {
+	return b.CreatePlaced(ctx, name, catalog.Wish{})
+}
+
+// CreatePlaced is CreateTopic with a wish for the placement, which a lone node has no use for. A topic that exists stays as it
+// is.
+func (b *Broker) CreatePlaced(ctx context.Context, name string, w catalog.Wish) (*Topic, error) {
 	if t, ok := b.Topic(name); ok {
 		return t, nil
 	}
-	if !ValidTopicName(name) {
+	switch {
+	case !ValidTopicName(name):
 		return nil, ErrBadTopicName
+	case isEphemeral(name):
+		return b.createEphemeral(ctx, name)
 	}
 	known := b.options.KnownChannels(ctx, name) // asked before any lock: it waits for the network
-	b.admin.Lock()
-	defer b.admin.Unlock()
-	if t, ok := b.Topic(name); ok {
-		return t, nil
+	var t *Topic
+	var err error
+	if b.options.Cluster == nil {
+		t, err = b.createAlone(ctx, name, known)
+	} else if t, err = b.createInCluster(ctx, name, w); err == nil {
+		t.createKnown(ctx, known)
 	}
-	if b.closed() {
-		return nil, ErrClosed
-	}
-	create := b.createDurable
-	if isEphemeral(name) {
-		create = b.createEphemeral
-	}
-	t, err := create(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("create topic %s: %w", name, err)
 	}
-	t.createKnown(ctx, known)
-	b.register(t)
 	return t, nil
 }
 
-// createKnown makes channels of a topic that nobody can publish to yet, so that they get its first message.
+// createAlone makes the log, then the catalog entry, then opens the topic: a crash in between leaves an unclaimed log. The
+// catalog decides which log is the topic's: that of an earlier creation, if its outcome was unknown and it is there after all.
+func (b *Broker) createAlone(ctx context.Context, name string, known []string) (*Topic, error) {
+	b.admin.Lock()
+	defer b.admin.Unlock()
+	if b.closed() {
+		return nil, ErrClosed
+	}
+	if err := b.catalog.failure(); err != nil {
+		return nil, err
+	}
+	if _, there := b.catalog.topic(name); !there {
+		if err := b.createInCatalog(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	fresh := func(t *Topic) {
+		if t.name == name {
+			t.createKnown(ctx, known)
+		}
+	}
+	if err := b.reconcileLocked(fresh); err != nil {
+		if t, ok := b.Topic(name); ok {
+			return t, nil
+		}
+		return nil, err
+	}
+	return b.usable(name)
+}
+
+// createKnown makes channels of a topic that is new, so that they get its first message.
 func (t *Topic) createKnown(ctx context.Context, names []string) {
 	for _, name := range names {
 		if _, err := t.CreateChannel(ctx, name); err != nil {
@@ -52,81 +84,113 @@ func (t *Topic) createKnown(ctx context.Context, names []string) {
 	}
 }
 
-// createDurable makes the log, then the catalog entry, then opens the topic, for the caller to register: a crash in between leaves
-// an unclaimed log. The catalog decides which log is the topic's: that of an earlier creation, if its outcome was unknown and it is
-// there after all.
-func (b *Broker) createDurable(ctx context.Context, name string) (*Topic, error) {
-	if err := b.catalog.failure(); err != nil {
-		return nil, err
-	}
-	ct, there := b.catalog.topic(name)
-	if !there {
-		var err error
-		if ct, err = b.createInCatalog(ctx, name); err != nil {
-			return nil, err
-		}
-	}
-	return b.openTopic(ct, false)
-}
-
-// createInCatalog makes a log and proposes a topic for it. It returns the topic that the catalog has then.
-func (b *Broker) createInCatalog(ctx context.Context, name string) (catalog.Topic, error) {
+// createInCatalog makes a log and proposes a topic for it. It deletes the log again if the catalog did not take it.
+func (b *Broker) createInCatalog(ctx context.Context, name string) error {
 	mine := catalog.Topic{Name: name, ID: newTopicID(), Partitions: 1}
 	if err := b.logs.Create(LogID{Topic: mine.ID}); err != nil {
-		return mine, err
+		return err
 	}
-	err := proposeAndWait(ctx, b.catalogLog, catalog.EncodeCreate(mine))
+	_, err := proposeAndWait(ctx, b.catalogLog, catalog.EncodeCreate(mine))
 	if errors.Is(err, ErrUnknown) {
-		return mine, err // the log may be claimed yet
+		return err // the log may be claimed yet
 	}
-	ct, there := b.catalog.topic(name)
-	if err == nil && !there {
-		err = ErrTopicNotFound // deleted again, just now
-	}
-	if err != nil || ct.ID != mine.ID {
+	if ct, _ := b.catalog.topic(name); err != nil || ct.ID != mine.ID {
 		err = errors.Join(err, b.logs.Delete(LogID{Topic: mine.ID}))
 	}
-	return ct, err
+	return err
 }
 
-func (b *Broker) createEphemeral(_ context.Context, name string) (*Topic, error) {
-	t := newTopic(b, name, newTopicID())
-	t.partition.log = newMemLog(t.partition, b.options.EphemeralMessages, b.options.EphemeralBytes)
-	if err := t.partition.log.Start(0); err != nil {
+// createInCluster places the topic on the nodes and waits until this one holds its replicas.
+func (b *Broker) createInCluster(ctx context.Context, name string, w catalog.Wish) (*Topic, error) {
+	if b.closed() {
+		return nil, ErrClosed
+	}
+	var nodes []catalog.NodeID
+	for _, n := range b.catalog.nodes() {
+		nodes = append(nodes, n.ID)
+	}
+	if len(nodes) == 0 {
+		return nil, fmt.Errorf("the catalog knows no nodes yet: %w", ErrNoLeader)
+	}
+	defaults := b.catalog.settings()
+	w.Partitions = cmp.Or(w.Partitions, defaults.Partitions)
+	w.Replicas = cmp.Or(w.Replicas, defaults.Replicas)
+	mine := catalog.Topic{Name: name, ID: newTopicID(), Local: w.Local}
+	var err error
+	if mine.Placement, err = catalog.Place(mine.ID, nodes, w); err != nil {
 		return nil, err
 	}
+	mine.Partitions = uint16(len(mine.Placement))
+	if err := b.changeCatalog(ctx, catalog.EncodeCreate(mine)); err != nil {
+		return nil, err
+	}
+	return b.usable(name)
+}
+
+// changeCatalog has a command committed by the catalog's leader and waits until the registry of this node follows it.
+func (b *Broker) changeCatalog(ctx context.Context, command []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, changeWait)
+	defer cancel()
+	index, err := b.options.Cluster.Change(ctx, catalogLog, command)
+	if err != nil {
+		return err
+	}
+	if err := b.catalog.await(ctx, index); err != nil {
+		return fmt.Errorf("the catalog is not caught up here: %w: %w", ErrUnknown, err)
+	}
+	b.reconcile()
+	return nil
+}
+
+// usable returns a topic that was just created.
+func (b *Broker) usable(name string) (*Topic, error) {
+	t, ok := b.Topic(name)
+	switch {
+	case ok:
+		return t, nil
+	case b.closed():
+		return nil, ErrClosed
+	}
+	return nil, ErrTopicNotFound // deleted again, just now
+}
+
+func (b *Broker) createEphemeral(ctx context.Context, name string) (*Topic, error) {
+	known := b.options.KnownChannels(ctx, name) // asked before any lock: it waits for the network
+	b.admin.Lock()
+	defer b.admin.Unlock()
+	if t, ok := b.Topic(name); ok {
+		return t, nil
+	}
+	if b.closed() {
+		return nil, ErrClosed
+	}
+	t := newTopic(b, catalog.Topic{Name: name, ID: newTopicID(), Partitions: 1})
+	part := t.parts[0]
+	part.log = newMemLog(part, b.options.EphemeralMessages, b.options.EphemeralBytes)
+	if err := part.log.Start(0); err != nil {
+		return nil, err
+	}
+	t.createKnown(ctx, known)
+	b.register(t)
 	return t, nil
 }
 
-// DeleteTopic deletes a topic with its channels and messages, and disconnects its consumers. Durable on return. Once proposed it
-// is waited for whatever becomes of the context, for nothing may be published into a topic that is about to go. Errors:
-// ErrTopicNotFound; ErrUnknown, and then the topic takes nothing until it is opened again, if it is still there.
+// DeleteTopic deletes a topic with its channels and messages, and disconnects its consumers. Durable on return. A lone node,
+// once it has proposed it, waits whatever becomes of the context. Errors: ErrTopicNotFound, unless it was deleted just now, since
+// the admin page asks each node in turn; ErrNoLeader; ErrUnknown: the topic goes if and when the catalog says so.
 func (b *Broker) DeleteTopic(ctx context.Context, name string) error {
-	b.admin.Lock()
-	defer b.admin.Unlock()
 	t, ok := b.Topic(name)
 	if !ok {
-		return ErrTopicNotFound
+		return b.deleted.excuse(name, ErrTopicNotFound)
 	}
-	var unknown error
-	if !t.ephemeral {
-		ct := catalog.Topic{Name: t.name, ID: t.id, Partitions: 1}
-		err := proposeAndWait(context.WithoutCancel(ctx), b.catalogLog, catalog.EncodeDelete(ct))
-		if err != nil && !errors.Is(err, ErrUnknown) {
-			return fmt.Errorf("delete topic %s: %w", name, err)
-		}
-		unknown = err
-	}
-	b.drop(t)
-	if err := t.partition.log.Close(); err != nil {
-		b.options.Logger.Warn("closing the log of a deleted topic", slog.String("topic", name), slog.Any("error", err))
-	}
-	if t.ephemeral {
-		return nil
-	}
-	err := unknown
-	if err == nil {
-		err = b.logs.Delete(LogID{Topic: t.id})
+	var err error
+	switch {
+	case t.ephemeral:
+		b.removeEphemeralTopic(t)
+	case b.options.Cluster == nil:
+		err = b.deleteAlone(ctx, t)
+	default:
+		err = b.changeCatalog(ctx, catalog.EncodeDelete(t.catalogTopic()))
 	}
 	if err != nil {
 		return fmt.Errorf("delete topic %s: %w", name, err)
@@ -134,10 +198,27 @@ func (b *Broker) DeleteTopic(ctx context.Context, name string) error {
 	return nil
 }
 
+func (b *Broker) deleteAlone(ctx context.Context, t *Topic) error {
+	b.admin.Lock()
+	defer b.admin.Unlock()
+	if now, ok := b.Topic(t.name); !ok || now != t {
+		return ErrTopicNotFound
+	}
+	if _, err := proposeAndWait(context.WithoutCancel(ctx), b.catalogLog, catalog.EncodeDelete(t.catalogTopic())); err != nil {
+		return err
+	}
+	return b.reconcileLocked(nil)
+}
+
+// catalogTopic returns the topic as a command names it.
+func (t *Topic) catalogTopic() catalog.Topic {
+	return catalog.Topic{Name: t.name, ID: t.id, Partitions: t.partitions}
+}
+
 // removeEphemeralTopic drops an ephemeral topic whose last channel is gone.
 func (b *Broker) removeEphemeralTopic(t *Topic) {
 	b.drop(t)
-	_ = t.partition.log.Close() // memory: it cannot fail
+	_ = t.parts[0].log.Close() // memory: it cannot fail
 }
 
 // drop takes a topic out of the registry and disconnects its consumers.
@@ -146,9 +227,16 @@ func (b *Broker) drop(t *Topic) {
 	if b.topics.byName[t.name] == t {
 		delete(b.topics.byName, t.name)
 	}
+	delete(b.topics.byID, t.id)
 	b.topics.Unlock()
+	t.gone.Store(true)
+	for _, p := range t.parts {
+		p.close(ErrTopicNotFound)
+	}
+	if len(t.parts) == 0 {
+		t.dismiss(ErrTopicNotFound) // no channel does
+	}
 	b.changes.note()
-	t.partition.close(ErrTopicNotFound)
 }
 
 // newTopicID draws an id that no topic ever had.

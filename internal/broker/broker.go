@@ -17,8 +17,8 @@ import (
 
 // Broker is one node's topics.
 //
-// Concurrency: topics guards the registry and is held for lookups only; admin serialises creating and deleting topics, which
-// wait for the disk.
+// Concurrency: topics guards the registry and is held for lookups only; admin serialises what makes the registry follow the
+// catalog, which waits for the disk, and on a lone node the creating and deleting of topics as a whole.
 type Broker struct {
 	options    Options
 	logs       Logs
@@ -26,13 +26,16 @@ type Broker struct {
 	catalogLog Log
 	budget     *budget
 	flusher    *flusher
+	router     *router
 	changes    changes
+	deleted    deletions
 	started    time.Time // origin of monotonic time
 
 	admin  sync.Mutex
 	topics struct {
 		sync.RWMutex
 		byName map[string]*Topic
+		byID   map[uint64]*Topic
 		closed bool
 	}
 
@@ -49,7 +52,9 @@ func Open(logs Logs, options Options) (*Broker, error) {
 	b := &Broker{options: options, logs: logs, changes: make(changes, 1), started: time.Now()}
 	b.budget = newBudget(options.PublishBytes)
 	b.flusher = newFlusher(options.FlushInterval)
+	b.router = newRouter(b)
 	b.topics.byName = make(map[string]*Topic)
+	b.topics.byID = make(map[uint64]*Topic)
 	present, err := b.openCatalog()
 	if err != nil {
 		return nil, err
@@ -60,6 +65,8 @@ func Open(logs Logs, options Options) (*Broker, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	b.stop = stop
 	b.runs.Go(func() { b.flusher.run(ctx) })
+	b.runs.Go(func() { b.router.run(ctx) })
+	b.runs.Go(func() { b.follow(ctx) })
 	b.runs.Go(func() { b.keep(ctx) })
 	return b, nil
 }
@@ -75,7 +82,7 @@ func (b *Broker) openCatalog() (map[LogID]bool, error) {
 		present[id] = true
 	}
 	if !present[catalogLog] {
-		if len(ids) > 0 {
+		if len(ids) > 0 && b.options.Cluster == nil {
 			return nil, fmt.Errorf("the catalog's log is missing, but %d topic logs are there: restore it, or move the data directory aside", len(ids))
 		}
 		if err := b.logs.Create(catalogLog); err != nil {
@@ -87,26 +94,26 @@ func (b *Broker) openCatalog() (map[LogID]bool, error) {
 	return present, err
 }
 
-// openTopics opens the log of each topic in the catalog, and deletes logs that no topic claims: those of a creation or
-// deletion that a crash cut short. A topic whose log is damaged stands still, and the others serve.
+// openTopics opens the logs of each topic in the catalog, and on a lone node deletes logs that no topic claims: those of a
+// creation or deletion that a crash cut short. A topic whose log is damaged stands still, and the others serve. In a cluster the
+// catalog, as far as it is known now, may be behind the logs.
 func (b *Broker) openTopics(present map[LogID]bool) error {
+	lone := b.options.Cluster == nil
+	_ = b.catalog.takeTouched()
 	all := b.catalog.topics()
 	missing := make(map[uint64]bool)
 	for _, ct := range all {
 		id := LogID{Topic: ct.ID}
-		missing[ct.ID] = !present[id]
+		missing[ct.ID] = lone && !present[id]
 		delete(present, id)
 	}
 	_ = inParallel(all, func(ct catalog.Topic) error {
-		t, err := b.openTopic(ct, missing[ct.ID])
-		if err != nil {
-			t = newTopic(b, ct.Name, ct.ID)
-			t.partition.log = failedLog{fmt.Errorf("%w: %w", ErrFailed, err)}
-			t.partition.Failed(err)
-		}
-		b.register(t)
+		b.register(b.openTopic(ct, missing[ct.ID]))
 		return nil
 	})
+	if !lone {
+		return nil
+	}
 	for id := range present {
 		b.options.Logger.Warn("deleting a log that no topic claims: the rest of a creation or deletion that was cut short", slog.Uint64("topic_id", id.Topic))
 		if err := b.logs.Delete(id); err != nil {
@@ -116,15 +123,33 @@ func (b *Broker) openTopics(present map[LogID]bool) error {
 	return nil
 }
 
-func (b *Broker) openTopic(ct catalog.Topic, missing bool) (*Topic, error) {
-	if missing {
-		return nil, fmt.Errorf("the log of topic %s is missing: restore the data directory from a backup", ct.Name)
+// openTopic opens the replicas of a topic that this node holds. One that cannot be opened stands still.
+func (b *Broker) openTopic(ct catalog.Topic, missing bool) *Topic {
+	t := newTopic(b, ct)
+	for _, p := range t.parts {
+		var err error
+		if missing {
+			err = fmt.Errorf("the log of topic %s is missing: restore the data directory from a backup", ct.Name)
+		} else {
+			err = b.openPartition(p, ct)
+		}
+		if err != nil {
+			p.log = failedLog{fmt.Errorf("%w: %w", ErrFailed, err)}
+			p.Failed(err)
+		}
 	}
-	t := newTopic(b, ct.Name, ct.ID)
-	if err := t.partition.open(b.logs, LogID{Topic: ct.ID}); err != nil {
-		return nil, fmt.Errorf("open topic %s: %w", ct.Name, err)
+	return t
+}
+
+func (b *Broker) openPartition(p *partition, ct catalog.Topic) error {
+	id := LogID{ct.ID, p.number}
+	if c := b.options.Cluster; c != nil && !p.topic.ephemeral {
+		c.Place(id, ct.Placement[p.number], ct.Local)
 	}
-	return t, nil
+	if err := p.open(b.logs, id); err != nil {
+		return fmt.Errorf("open topic %s: %w", ct.Name, err)
+	}
+	return nil
 }
 
 // Topic returns the topic of that name.
@@ -151,18 +176,45 @@ func (b *Broker) Topics() []*Topic {
 func (b *Broker) register(t *Topic) {
 	b.topics.Lock()
 	b.topics.byName[t.name] = t
+	b.topics.byID[t.id] = t
 	b.topics.Unlock()
 	b.changes.note()
 }
+
+// partition returns this node's replica of a partition, nil if it has none.
+func (b *Broker) partition(id LogID) *partition {
+	b.topics.RLock()
+	t := b.topics.byID[id.Topic]
+	b.topics.RUnlock()
+	if t == nil {
+		return nil
+	}
+	return t.replica(id.Partition)
+}
+
+// allPartitions returns the replicas of this node.
+func (b *Broker) allPartitions() []*partition {
+	var all []*partition
+	for _, t := range b.Topics() {
+		all = append(all, t.parts...)
+	}
+	return all
+}
+
+// Nodes returns the nodes that the catalog knows, sorted by id.
+func (b *Broker) Nodes() []catalog.Node { return b.catalog.nodes() }
+
+// Placements returns the topics that the catalog knows, sorted by name.
+func (b *Broker) Placements() []catalog.Topic { return b.catalog.topics() }
 
 // Healthy returns nil, or why the node should not be trusted with more messages.
 func (b *Broker) Healthy() error {
 	if err := b.catalog.failure(); err != nil {
 		return fmt.Errorf("catalog: %w", err)
 	}
-	for _, t := range b.Topics() {
-		if err := t.partition.failure(); err != nil {
-			return fmt.Errorf("topic %s: %w", t.name, err)
+	for _, p := range b.allPartitions() {
+		if err := p.failure(); err != nil {
+			return fmt.Errorf("topic %s: %w", p.topic.name, err)
 		}
 	}
 	return b.logs.Healthy()
@@ -171,14 +223,16 @@ func (b *Broker) Healthy() error {
 // Close records all progress, writes a checkpoint of each partition and closes the logs. Subscriptions must be closed before:
 // what they still have in flight is not recorded. When the context ends first, what is left is closed without a checkpoint.
 func (b *Broker) Close(ctx context.Context) error {
-	b.admin.Lock()
-	defer b.admin.Unlock()
 	b.topics.Lock()
 	b.topics.closed = true
 	b.topics.Unlock()
+	b.admin.Lock() // nothing is opened any more
+	b.admin.Unlock()
 	b.stop()
 	b.runs.Wait()
-	topics := inParallel(b.Topics(), func(t *Topic) error { return t.partition.shut(ctx) })
+	b.admin.Lock()
+	defer b.admin.Unlock()
+	topics := inParallel(b.allPartitions(), func(p *partition) error { return p.shut(ctx) })
 	return errors.Join(topics, b.checkpointCatalog(), b.catalogLog.Close())
 }
 

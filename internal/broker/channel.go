@@ -3,6 +3,9 @@ package broker
 import (
 	"context"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,13 +26,14 @@ type Channel struct {
 	ephemeral bool
 	waiting   atomic.Bool
 	latency   *latency.Window // nil unless latencies are measured
+	leads     atomic.Bool     // mu.leading, for readers without the mutex
 
 	mu struct {
 		sync.Mutex
 		queue *queue.Channel
-		subs  map[*Subscription]struct{}
-		// bySession finds the subscription of a session of the queue; empty while not leading.
-		bySession map[*queue.Session]*Subscription
+		seats map[*seat]struct{}
+		// bySession finds the seat of a session of the queue; empty while not leading.
+		bySession map[*queue.Session]*seat
 		leading   bool
 		// leadership counts the times that lead was called: a delta flushed in one is no business of the next.
 		leadership int
@@ -48,31 +52,37 @@ func newChannel(p *partition, id channelID, name string, q *queue.Channel) *Chan
 		ch.latency = latency.NewWindow(o.LatencyWindow)
 	}
 	ch.mu.queue = q
-	ch.mu.subs = make(map[*Subscription]struct{})
+	ch.mu.seats = make(map[*seat]struct{})
 	ch.mu.first = max(q.Floor(), p.mu.dispatch.end())
 	return ch
 }
+
+func compareChannels(a, b *Channel) int { return strings.Compare(a.name, b.name) }
 
 // Name returns the channel's name.
 func (c *Channel) Name() string { return c.name }
 
 // SetPaused stops (true) or resumes (false) deliveries. The change is durable on return.
 func (c *Channel) SetPaused(ctx context.Context, paused bool) error {
+	t := c.partition.topic
 	if c.ephemeral {
-		c.applyPause(paused)
-		c.wake()
+		t.eachChannel(c.name, func(c *Channel) {
+			c.applyPause(paused)
+			c.wake()
+		})
 		return nil
 	}
-	return c.partition.propose(ctx, control{op: opPauseChannel, channel: c.id, on: paused})
+	return t.change(ctx, change{op: opPauseChannel, name: c.name, on: paused})
 }
 
 // Empty drops every message of the channel, in flight and deferred ones too. The change is durable on return.
 func (c *Channel) Empty(ctx context.Context) error {
+	t := c.partition.topic
 	if c.ephemeral {
-		c.applyEmpty(c.end())
+		t.eachChannel(c.name, func(c *Channel) { c.applyEmpty(c.end()) })
 		return nil
 	}
-	return c.partition.propose(ctx, control{op: opEmptyChannel, channel: c.id})
+	return t.change(ctx, change{op: opEmptyChannel, name: c.name})
 }
 
 // full reports whether so much is unfinished that the channel reads no further.
@@ -111,9 +121,9 @@ func (c *Channel) nextLocked(now queue.Now) Client {
 	if s == nil {
 		return nil
 	}
-	sub := c.mu.bySession[s]
-	sub.called = true
-	return sub.client
+	seat := c.mu.bySession[s]
+	seat.called = true
+	return seat.sub.client
 }
 
 // changedLocked notes that the channel has progress to record and perhaps an earlier event to wait for.
@@ -156,8 +166,11 @@ func (c *Channel) fire() {
 	c.mu.Lock()
 	c.mu.armed = 0
 	var client Client
+	var roomy []Client
 	if c.mu.leading && c.mu.closed == nil {
-		c.mu.queue.Tick(now)
+		if c.mu.queue.Tick(now) > 0 {
+			roomy = c.shutLocked()
+		}
 		client = c.nextLocked(now)
 		c.changedLocked(now)
 	}
@@ -165,6 +178,23 @@ func (c *Channel) fire() {
 	if client != nil {
 		client.Wake()
 	}
+	for _, client := range roomy {
+		client.Wake()
+	}
+}
+
+// shutLocked returns the clients whose windows over several partitions are shut, to be woken because something has landed.
+func (c *Channel) shutLocked() []Client {
+	if len(c.partition.topic.parts) == 1 {
+		return nil
+	}
+	var list []Client
+	for seat := range c.mu.seats {
+		if seat.sub.pool.shut.Load() {
+			list = append(list, seat.sub.client)
+		}
+	}
+	return list
 }
 
 func (c *Channel) applyDues(dues []due) {
@@ -190,9 +220,13 @@ func (c *Channel) applyDelta(delta []byte) error {
 
 func (c *Channel) applyEmpty(end record.Offset) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.mu.queue.ApplyEmpty(end)
 	c.waiting.Store(c.mu.queue.Waiting()) // windows may have opened
+	roomy := c.shutLocked()
+	c.mu.Unlock()
+	for _, client := range roomy {
+		client.Wake()
+	}
 }
 
 func (c *Channel) applySkip(from, to record.Offset) {
@@ -227,10 +261,11 @@ func (c *Channel) lead() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.leading = true
+	c.leads.Store(true)
 	c.mu.leadership++
 	c.mu.queue.Lead(now)
-	c.mu.bySession = make(map[*queue.Session]*Subscription, len(c.mu.subs))
-	for s := range c.mu.subs {
+	c.mu.bySession = make(map[*queue.Session]*seat, len(c.mu.seats))
+	for s := range c.mu.seats {
 		c.enterLocked(s)
 	}
 	c.armLocked(now)
@@ -241,14 +276,26 @@ func (c *Channel) follow() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.mu.leading = false
+	c.leads.Store(false)
 	c.mu.bySession = nil
 	c.mu.queue.Follow()
 }
 
-// enterLocked gives a subscription its place in the queue.
-func (c *Channel) enterLocked(s *Subscription) {
-	s.session = c.mu.queue.AddSession(s.options.MsgTimeout, s.options.SampleRate)
-	c.mu.queue.SetReady(s.session, s.ready)
+// chosen lets the subscriptions know that the channel's leadership has changed. What they had in flight is forgotten if it ended.
+func (c *Channel) chosen() {
+	c.mu.Lock()
+	seats := slices.Collect(maps.Keys(c.mu.seats))
+	c.mu.Unlock()
+	for _, s := range seats {
+		s.sub.choose()
+		s.sub.pool.landed(s.sub.client)
+	}
+}
+
+// enterLocked gives a seat its session in the queue.
+func (c *Channel) enterLocked(s *seat) {
+	s.session = c.mu.queue.AddSession(s.sub.options.MsgTimeout, s.sub.options.SampleRate)
+	c.mu.queue.SetReady(s.session, s.sub.window())
 	c.mu.queue.Wait(s.session)
 	c.waiting.Store(true)
 	c.mu.bySession[s.session] = s
@@ -270,7 +317,7 @@ func (c *Channel) close(err error) {
 func (c *Channel) closeIfIdle() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.mu.subs) > 0 {
+	if len(c.mu.seats) > 0 {
 		return false
 	}
 	c.mu.closed = ErrChannelNotFound
@@ -280,13 +327,10 @@ func (c *Channel) closeIfIdle() bool {
 // dropSubscribers tells every client to go.
 func (c *Channel) dropSubscribers(err error) {
 	c.mu.Lock()
-	clients := make([]Client, 0, len(c.mu.subs))
-	for s := range c.mu.subs {
-		clients = append(clients, s.client)
-	}
+	seats := slices.Collect(maps.Keys(c.mu.seats))
 	c.mu.Unlock()
-	for _, client := range clients {
-		client.Gone(err)
+	for _, s := range seats {
+		s.sub.dismiss(err)
 	}
 }
 

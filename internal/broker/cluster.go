@@ -16,7 +16,11 @@ var ErrNoLeader = errors.New("no leader: a majority of the replicas cannot be re
 type Cluster interface {
 	// Self returns this node's id.
 	Self() catalog.NodeID
-	// Leader returns the node that leads a log as far as is known here; 0 if none is known.
+	// Place tells who holds a partition, local that the topic is: before Logs.Open of a log that this node holds a replica of,
+	// and again for each change. The catalog's log, which all nodes hold, has no placement. It does not block.
+	Place(id LogID, p catalog.Partition, local bool)
+	// Leader returns the node that leads a log as far as is known here; 0 if none is known. That of a local topic's
+	// partition is the one that holds it, while it can be reached. It does not block: publishers ask for each batch.
 	Leader(id LogID) catalog.NodeID
 	// Publish hands a batch to the leader of a log on another node, whoever that is by then. As with Log.Propose it does not
 	// block and the outcome goes to p.Owner, exactly once; p.Base is not set. Batches for one log arrive in the order of the
@@ -27,12 +31,4 @@ type Cluster interface {
 	// to which a replica must have applied the log to show it. It finds the leader, and retries, until the context ends.
 	// Changes are idempotent. Errors: ErrNoLeader, ErrUnknown, those of the leader.
 	Change(ctx context.Context, id LogID, change []byte) (record.Index, error)
-}
-
-// Relay names a node that passes batches on, in one life of its process. The pair of relay and sequence makes a repeated batch
-// known as such.
-type Relay struct {
-	Node catalog.NodeID
-	// Life counts the starts of the node.
-	Life uint32
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/weirmq/weir/internal/catalog"
 	"github.com/weirmq/weir/internal/queue"
 )
 
@@ -73,7 +74,7 @@ func FuzzDecodeControl(f *testing.F) {
 func statePartition() *partition {
 	b := &Broker{}
 	b.options.setDefaults()
-	return newPartition(b, &Topic{broker: b, name: "t"}, 0)
+	return newTopic(b, catalog.Topic{Name: "t", Partitions: 1}).parts[0]
 }
 
 func exampleState() []byte {

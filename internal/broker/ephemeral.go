@@ -26,6 +26,19 @@ func (p *partition) createEphemeral(name string) (*Channel, error) {
 	return ch, nil
 }
 
+// createEphemeral makes an ephemeral channel in each partition of which this node has a replica. It is this node's own.
+func (t *Topic) createEphemeral(name string) (ch *Channel, err error) {
+	if len(t.parts) == 0 {
+		return nil, nil // nothing is ever delivered from here
+	}
+	for _, p := range t.parts {
+		if ch, err = p.createEphemeral(name); err != nil {
+			return nil, err
+		}
+	}
+	return ch, nil
+}
+
 // removeIdle deletes an ephemeral channel if nobody is subscribed.
 func (p *partition) removeIdle(ch *Channel) {
 	p.mu.Lock()

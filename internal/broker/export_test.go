@@ -6,7 +6,7 @@ func (b *Broker) LogSegments(topic string) int {
 	if !ok {
 		return 0
 	}
-	return len(t.partition.log.Segments())
+	return len(t.parts[0].log.Segments())
 }
 
 // CatalogSegments returns how many segments the catalog's log has.

@@ -8,8 +8,8 @@ import (
 	"github.com/weirmq/weir/internal/record"
 )
 
-// flights remembers when the messages that one subscription has in flight were published, so that their FIN can be measured. A
-// subscription has one only if Options.LatencyQuantiles asks for it.
+// flights remembers when the messages that one seat has in flight were published, so that their FIN can be measured. A
+// seat has one only if Options.LatencyQuantiles asks for it.
 //
 // Concurrency: any goroutine; mu guards what follows it. Under it only the window's lock is taken.
 type flights struct {
@@ -89,7 +89,7 @@ func (f *flights) forget(gone []record.Offset) {
 }
 
 // sweepFlights forgets the messages that are no longer in flight to the session.
-func (s *Subscription) sweepFlights() {
+func (s *seat) sweepFlights() {
 	var gone []record.Offset
 	known := s.flights.offsets()
 	s.channel.mu.Lock()
@@ -103,12 +103,14 @@ func (s *Subscription) sweepFlights() {
 }
 
 // summarize returns the latencies of a channel and adds them to the topic's; nil if they are not measured.
-func (c *Channel) summarize(channel, topic *latency.Sum) *latency.Summary {
-	if c.latency == nil {
+func (t *Topic) summarize(name string, channel, topic *latency.Sum) *latency.Summary {
+	if len(t.broker.options.LatencyQuantiles) == 0 {
 		return nil
 	}
 	now := time.Now()
-	channel.Add(now, c.latency)
-	topic.Add(now, c.latency)
+	t.eachChannel(name, func(c *Channel) {
+		channel.Add(now, c.latency)
+		topic.Add(now, c.latency)
+	})
 	return channel.Take()
 }

@@ -17,11 +17,11 @@ func (b *Broker) keep(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for _, t := range b.Topics() {
+		for _, p := range b.allPartitions() {
 			if ctx.Err() != nil {
 				return
 			}
-			t.partition.keep(ctx)
+			p.keep(ctx)
 		}
 		b.keepCatalog()
 	}

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/weirmq/weir/internal/record"
 )
@@ -64,8 +65,11 @@ type Proposal struct {
 	// Set by Topic.Publish.
 
 	topic     *Topic
-	publisher Owner // the Owner that the door had set
-	size      int64 // bytes taken from the budget
+	publisher Owner     // the Owner that the door had set
+	size      int64     // bytes taken from the budget
+	forwarded bool      // given to another node
+	attempted int       // how often it was refused for want of a leader
+	deadline  time.Time // when looking for a leader ends; zero before it begins
 }
 
 // Owner is told the outcome of its proposals.

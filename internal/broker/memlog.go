@@ -81,7 +81,7 @@ func (l *memLog) commitLocked(p *Proposal) record.Entry {
 	}
 	l.mu.index++
 	e := record.Entry{Kind: p.Kind, Flags: p.Flags, Term: 1, Index: l.mu.index, Base: l.mu.next, Time: time.Now().UnixNano(), Payload: p.Payload}
-	p.Base = e.Base
+	p.Base, p.Index = e.Base, e.Index
 	if p.Kind == record.KindBatch {
 		b := record.Batch(p.Payload)
 		b.Stamp(e.Base, 1)

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirmq/weir/internal/catalog"
 	"github.com/weirmq/weir/internal/record"
 )
 
@@ -12,9 +13,9 @@ func memTopic(tb testing.TB, keep int) *Topic {
 	tb.Helper()
 	b := &Broker{options: Options{EphemeralMessages: keep}, started: time.Now(), budget: newBudget(1 << 20)}
 	b.options.setDefaults()
-	t := newTopic(b, "e#ephemeral", 1)
-	t.partition.log = newMemLog(t.partition, keep, 1<<20)
-	if err := t.partition.log.Start(0); err != nil {
+	t := newTopic(b, catalog.Topic{Name: "e#ephemeral", ID: 1, Partitions: 1})
+	t.parts[0].log = newMemLog(t.parts[0], keep, 1<<20)
+	if err := t.parts[0].log.Start(0); err != nil {
 		tb.Fatal(err)
 	}
 	return t
@@ -33,7 +34,7 @@ func TestEphemeralTopicForgetsTheDueTimesOfWhatItDropped(t *testing.T) {
 	for range 1000 {
 		publishOne(topic, time.Now().Add(time.Hour).UnixMilli())
 	}
-	if got := len(topic.partition.mu.dispatch.backlog); got != 10 {
+	if got := len(topic.parts[0].mu.dispatch.backlog); got != 10 {
 		t.Errorf("%d due times are kept for 10 messages", got)
 	}
 }
@@ -45,11 +46,11 @@ func TestEphemeralTopicIsBoundedInBytes(t *testing.T) {
 		b.Append(make([]byte, 100<<10), 0)
 		topic.Publish(&Proposal{Payload: b.Finish(0), Messages: 1})
 	}
-	start, end := topic.partition.log.Bounds()
+	start, end := topic.parts[0].log.Bounds()
 	if kept := end - start; end != 100 || kept < 9 || kept > 10 {
 		t.Errorf("%d messages of 100 KiB are kept in 1 MiB, of %d", kept, end)
 	}
-	if depth := topic.partition.depth(); depth != int64(end-start) {
+	if depth := topic.parts[0].depth(); depth != int64(end-start) {
 		t.Errorf("depth %d, want what is kept, %d", depth, end-start)
 	}
 }

@@ -13,6 +13,8 @@ import (
 type Options struct {
 	// Logger takes what an operator should know. Default: discard.
 	Logger *slog.Logger
+	// Cluster is the other nodes; nil on a lone node. Default: nil.
+	Cluster Cluster
 	// MaxMsgTimeout caps how long TOUCH can keep a message in flight, counted from its delivery. Default 15m.
 	MaxMsgTimeout time.Duration
 	// MaxUnfinished bounds the messages of a channel that were read ahead or deferred and are not finished; at the bound the

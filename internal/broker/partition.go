@@ -22,6 +22,8 @@ type partition struct {
 	topic  *Topic
 	number uint16
 	log    Log
+	// preferred tells that this node is to lead the partition whenever it can.
+	preferred bool
 
 	mu struct {
 		sync.Mutex
@@ -31,6 +33,9 @@ type partition struct {
 		applied  record.Index
 		leading  bool
 		closed   error // why no channel is made any more: the topic goes, or the node
+		arrivals arrivals
+		relays   relays   // whose batches are applied
+		underway underway // relayed batches that are not answered yet
 		// ephemeralID is the id of the ephemeral channel created last.
 		ephemeralID channelID
 	}
@@ -39,12 +44,14 @@ type partition struct {
 	ephemeralEnd atomic.Int64
 	list         atomic.Pointer[[]*Channel] // the channels, sorted by name
 
+	leads           atomic.Bool           // mu.leading, for readers without the mutex
 	failed          atomic.Pointer[error] // why the partition stands still
 	sinceCheckpoint atomic.Int64          // bytes applied since the last checkpoint
 	dirty           atomic.Bool           // on the flusher's list
 	flushing        atomic.Bool           // a progress entry is under way
 
-	carryTooLarge carryAttempt // the keeper's: what was too large to be carried, so as not to read it again and again
+	saved         [2]checkpointed // the newest checkpoints of this life, newest first; the keeper's, and shut's after it
+	carryTooLarge carryAttempt    // the keeper's: what was too large to be carried, so as not to read it again and again
 }
 
 var _ Machine = (*partition)(nil)
@@ -53,6 +60,8 @@ func newPartition(b *Broker, t *Topic, number uint16) *partition {
 	p := &partition{broker: b, topic: t, number: number}
 	p.mu.channels = make(map[channelID]*Channel)
 	p.mu.byName = make(map[string]*Channel)
+	p.mu.relays = make(relays)
+	p.mu.underway = make(underway)
 	p.list.Store(new([]*Channel))
 	return p
 }
@@ -60,12 +69,11 @@ func newPartition(b *Broker, t *Topic, number uint16) *partition {
 // Apply implements Machine.
 func (p *partition) Apply(e *record.Entry) {
 	p.mu.Lock()
-	deleted, err := p.applyLocked(e)
+	changed, err := p.applyLocked(e)
 	p.mu.applied = e.Index
+	p.mu.arrivals.reachedLocked(e.Index)
 	p.mu.Unlock()
-	if deleted != nil {
-		deleted.close(ErrChannelNotFound)
-	}
+	p.tellOf(changed)
 	p.sinceCheckpoint.Add(int64(len(e.Payload)) + 64)
 	if err != nil {
 		p.Failed(fmt.Errorf("apply entry %d: %w", e.Index, err))
@@ -74,15 +82,32 @@ func (p *partition) Apply(e *record.Entry) {
 	p.wakeAll()
 }
 
-// applyLocked returns the channel that the entry deleted, for the caller to close once it has released the mutex.
-func (p *partition) applyLocked(e *record.Entry) (deleted *Channel, err error) {
+// changed is what an entry did that sessions must be told of once the mutex is released: at most one of both.
+type changed struct {
+	created, deleted *Channel
+}
+
+// tellOf lets sessions that wait for a created channel enter it, and those of a deleted one go.
+func (p *partition) tellOf(c changed) {
+	if c.created != nil {
+		p.topic.attach(c.created)
+	}
+	if c.deleted != nil {
+		c.deleted.close(ErrChannelNotFound)
+		if p.broker.options.Cluster != nil {
+			p.broker.deleted.note(p.topic.name + ":" + c.deleted.name)
+		}
+	}
+}
+
+func (p *partition) applyLocked(e *record.Entry) (changed, error) {
 	switch e.Kind {
 	case record.KindBatch:
 		p.applyBatchLocked(e)
 	case record.KindControl:
 		return p.applyControlLocked(e)
 	}
-	return nil, nil
+	return changed{}, nil
 }
 
 func (p *partition) applyBatchLocked(e *record.Entry) {
@@ -90,6 +115,9 @@ func (p *partition) applyBatchLocked(e *record.Entry) {
 	d.next = e.Next()
 	if e.Flags&record.FlagDue != 0 {
 		p.applyDuesLocked(e)
+	}
+	if relay, ok := record.Batch(e.Payload).Relay(); ok {
+		p.mu.relays.applied(relay)
 	}
 	p.dropOverflowLocked()
 	p.publishEndsLocked()
@@ -114,20 +142,20 @@ func (p *partition) applyDuesLocked(e *record.Entry) {
 	}
 }
 
-func (p *partition) applyControlLocked(e *record.Entry) (deleted *Channel, err error) {
+func (p *partition) applyControlLocked(e *record.Entry) (did changed, err error) {
 	c, err := decodeControl(e.Payload)
 	if err != nil {
-		return nil, err
+		return did, err
 	}
 	d := &p.mu.dispatch
 	d.next = max(d.next, e.Base) // further only where a batch before it was lost to damage
 	switch c.op {
 	case opProgress:
-		return nil, p.applyProgressLocked(c.progress)
+		return did, p.applyProgressLocked(c.progress)
 	case opCreateChannel:
-		p.applyCreateLocked(channelID(e.Index), c.name)
+		did.created = p.applyCreateLocked(channelID(e.Index), c.name)
 	case opDeleteChannel:
-		deleted = p.applyDeleteLocked(c.channel)
+		did.deleted = p.applyDeleteLocked(c.channel)
 	case opPauseChannel:
 		if ch := p.mu.channels[c.channel]; ch != nil {
 			ch.applyPause(c.on)
@@ -142,7 +170,7 @@ func (p *partition) applyControlLocked(e *record.Entry) (deleted *Channel, err e
 		p.applyEmptyTopicLocked()
 	}
 	p.publishEndsLocked()
-	return deleted, nil
+	return did, nil
 }
 
 // applyEmptyTopicLocked drops what waits for a dispatch. Channels that exist, as those of a paused topic do, skip it.
@@ -177,15 +205,16 @@ func (p *partition) applyProgressLocked(args []byte) error {
 	return nil
 }
 
-func (p *partition) applyCreateLocked(id channelID, name string) {
+func (p *partition) applyCreateLocked(id channelID, name string) *Channel {
 	if p.mu.byName[name] != nil {
-		return // two sessions asked at once: the first entry made it
+		return nil // two sessions asked at once: the first entry made it
 	}
 	d := &p.mu.dispatch
 	ch := newChannel(p, id, name, queue.New(d.end(), p.broker.queueOptions()))
 	d.change(func() { d.durable++ })
 	p.addLocked(ch)
 	ch.applyDues(d.takeBacklog())
+	return ch
 }
 
 func (p *partition) applyDeleteLocked(id channelID) *Channel {
@@ -271,15 +300,24 @@ func (p *partition) wakeAll() {
 // Lead implements Machine.
 func (p *partition) Lead(leading bool) {
 	p.mu.Lock()
-	p.mu.leading = leading
+	p.mu.leading = leading && p.failure() == nil
+	p.leads.Store(p.mu.leading)
 	for _, ch := range p.mu.channels {
-		if leading {
+		if p.mu.leading {
+			if ch.ephemeral {
+				ch.applyEmpty(p.mu.dispatch.ephemeralEnd()) // what came before, another node delivered
+			}
 			ch.lead()
 		} else {
 			ch.follow()
 		}
 	}
 	p.mu.Unlock()
+	for _, ch := range *p.list.Load() {
+		ch.chosen()
+	}
+	p.topic.retarget()
+	p.broker.changes.note()
 	p.wakeAll()
 }
 
@@ -291,6 +329,10 @@ func (p *partition) Failed(err error) {
 	}
 	p.broker.options.Logger.Error("partition failed and stands still; repair the log, then restart the node",
 		slog.String("topic", p.topic.name), slog.Int("partition", int(p.number)), slog.Any("error", err))
+	if !p.topic.only() {
+		p.Lead(false) // the others go on
+		return
+	}
 	for _, ch := range *p.list.Load() {
 		ch.dropSubscribers(ErrFailed)
 	}

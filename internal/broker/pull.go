@@ -30,39 +30,67 @@ const turnMax = 64
 // Pull delivers what is ready to sink, at most max messages and until maxBytes of bodies are reached, and returns how many it
 // delivered. 0 means that nothing is ready: Wake will come. It blocks for the disk when the messages are in no cache.
 func (s *Subscription) Pull(max, maxBytes int, sink Sink) (int, error) {
-	p := &s.pull
-	s.recheck()
-	n, bytes := 0, 0
-	for n < max && bytes < maxBytes {
-		if len(p.runs) == 0 {
-			if n > 0 && s.channel.waiting.Load() {
-				break // one turn only while others wait for theirs
-			}
-			if !s.take(min(max-n, turnMax), n == 0) {
-				break
-			}
-		}
-		delivered, size, err := s.deliver(&p.runs[0], max-n, maxBytes-bytes, sink)
-		n, bytes = n+delivered, bytes+size
-		if err != nil && !s.skipGone(err) && !s.skipLost(err) {
-			return n, s.readFailed(err)
-		}
-		if p.runs[0].Count == 0 {
-			p.runs = p.runs[1:]
-		}
+	led := *s.led.Load()
+	if len(led) != 1 || s.pool.shared {
+		return s.pullShared(led, max, maxBytes, sink)
 	}
+	return led[0].pullAlone(max, maxBytes, sink)
+}
+
+// pullAlone is Pull from the only seat.
+func (s *seat) pullAlone(max, maxBytes int, sink Sink) (int, error) {
+	n, _, err := s.deliverTurns(allowance{max, maxBytes, max}, true, sink)
 	if n == 0 {
-		p.release()
+		s.pull.release()
 	}
 	if s.flights != nil && s.flights.full() {
 		s.sweepFlights()
 	}
-	return n, nil
+	return n, err
+}
+
+// allowance is what a seat may deliver in one Pull.
+type allowance struct {
+	messages, bytes int
+	// window is how many messages it may take into flight.
+	window int
+}
+
+// deliverTurns takes turns and delivers them. With wait set the session is on the channel's waiting list if nothing was delivered.
+func (s *seat) deliverTurns(a allowance, wait bool, sink Sink) (n, bytes int, err error) {
+	p := &s.pull
+	s.recheck()
+	for n < a.messages && bytes < a.bytes {
+		if len(p.runs) == 0 {
+			if n > 0 && s.channel.waiting.Load() {
+				break // one turn only while others wait for theirs
+			}
+			if a.window <= 0 {
+				break
+			}
+			took := s.take(min(a.messages-n, a.window, turnMax), wait && n == 0)
+			if took == 0 {
+				break
+			}
+			a.window -= took
+		}
+		held := p.runs[0].Count
+		delivered, size, err := s.deliver(&p.runs[0], a.messages-n, a.bytes-bytes, sink)
+		n, bytes = n+delivered, bytes+size
+		if err != nil && !s.skipGone(err) && !s.skipLost(err) {
+			return n, bytes, s.readFailed(err)
+		}
+		a.window += held - p.runs[0].Count - delivered // what was skipped is not in flight
+		if p.runs[0].Count == 0 {
+			p.runs = p.runs[1:]
+		}
+	}
+	return n, bytes, nil
 }
 
 // recheck drops from the runs left over by the last Pull what is no longer in flight to this session: it has timed out, or was
 // dropped, while the client read slowly.
-func (s *Subscription) recheck() {
+func (s *seat) recheck() {
 	p := &s.pull
 	if len(p.runs) == 0 {
 		return
@@ -83,36 +111,40 @@ func (s *Subscription) recheck() {
 }
 
 // holdsLocked reports whether the message at offset is in flight to the session.
-func (s *Subscription) holdsLocked(offset record.Offset) bool {
-	return s.channel.mu.leading && s.channel.mu.queue.Holds(s.session, offset)
+func (s *seat) holdsLocked(offset record.Offset) bool {
+	return s.liveLocked() && s.channel.mu.queue.Holds(s.session, offset)
 }
 
-// take asks the channel for a turn. If it gets none and wait is set, the session is on the waiting list on return: there is
-// nothing, or others have waited for longer.
-func (s *Subscription) take(max int, wait bool) bool {
+// take asks the channel for a turn and returns how many messages it got. If it gets none and wait is set, the session is on the
+// waiting list on return: there is nothing, or others have waited for longer.
+func (s *seat) take(max int, wait bool) int {
 	c := s.channel
 	now := c.partition.broker.now()
 	c.mu.Lock()
 	client := s.takeLocked(now, max, wait)
 	c.mu.Unlock()
-	if client != nil && client != s.client {
+	if client != nil && client != s.sub.client {
 		client.Wake()
 	}
-	return len(s.pull.runs) > 0
+	took := 0
+	for _, run := range s.pull.runs {
+		took += run.Count
+	}
+	return took
 }
 
 // takeLocked is take under the channel's mutex. It returns the client to wake once that is released.
-func (s *Subscription) takeLocked(now queue.Now, max int, wait bool) Client {
+func (s *seat) takeLocked(now queue.Now, max int, wait bool) Client {
 	c, p := s.channel, &s.pull
 	called := s.called
 	s.called = false
-	if s.closing || s.closed || !c.mu.leading {
+	if s.sub.closing.Load() || !s.liveLocked() {
 		return nil
 	}
 	if wait && !called && c.mu.queue.Waiting() {
 		// Not the session's turn, though it is busy and could be quicker: it goes to the end of the line.
 		c.mu.queue.Wait(s.session)
-		if client := c.nextLocked(now); client != s.client {
+		if client := c.nextLocked(now); client != s.sub.client {
 			return client
 		}
 		s.called = false
@@ -138,7 +170,7 @@ func (s *Subscription) takeLocked(now queue.Now, max int, wait bool) Client {
 }
 
 // deliver hands the messages of a run to sink until it ends or a limit is reached, and shortens the run by what it delivered.
-func (s *Subscription) deliver(run *queue.Run, max, maxBytes int, sink Sink) (n, bytes int, err error) {
+func (s *seat) deliver(run *queue.Run, max, maxBytes int, sink Sink) (n, bytes int, err error) {
 	p, part := &s.pull, s.channel.partition
 	m := &p.message
 	m.Attempts = run.Attempts
@@ -205,7 +237,7 @@ func (p *puller) release() {
 // skipGone skips a message that the log no longer holds because nobody is to have it from this session: it was emptied, or has
 // timed out and was finished elsewhere, while this Pull was under way, or it is ephemeral and was dropped. It reports false if
 // err means anything else.
-func (s *Subscription) skipGone(err error) bool {
+func (s *seat) skipGone(err error) bool {
 	if !errors.Is(err, ErrOffsetOutOfRange) {
 		return false
 	}
@@ -218,7 +250,7 @@ func (s *Subscription) skipGone(err error) bool {
 	}
 	if held {
 		id := makeMessageID(c.partition.topic.id, c.partition.number, run.First)
-		s.Finish([]MessageID{id}, func(int, error) {}) // not in flight any more is as good
+		s.finish([]MessageID{id}, func(int, error) {}) // not in flight any more is as good
 	}
 	run.First++
 	run.Count--
@@ -227,7 +259,7 @@ func (s *Subscription) skipGone(err error) bool {
 
 // skipLost finishes the messages at the front of the run that a repair has given up, so that the channel's floor moves on over
 // them. They are counted, and each run of them is logged once. It reports false if err means anything else.
-func (s *Subscription) skipLost(err error) bool {
+func (s *seat) skipLost(err error) bool {
 	var lost *LostError
 	if !errors.As(err, &lost) {
 		return false
@@ -265,17 +297,20 @@ func (s *Subscription) skipLost(err error) bool {
 			slog.String("topic", c.partition.topic.name), slog.String("channel", c.name),
 			slog.Int64("first_offset", int64(gone.First)), slog.Int64("last_offset", int64(gone.Next-1)))
 	}
-	s.Finish(ids, func(int, error) {}) // not in flight any more is as good
+	s.finish(ids, func(int, error) {}) // not in flight any more is as good
 	run.Count -= int(skipped - run.First)
 	run.First = skipped
 	return true
 }
 
-// readFailed stops the partition, unless it is only closing.
-func (s *Subscription) readFailed(err error) error {
+// readFailed stops the partition, unless it is only closing. A session that may have messages of other partitions goes on.
+func (s *seat) readFailed(err error) error {
 	s.pull.runs = nil
 	if !errors.Is(err, ErrClosed) {
 		s.channel.partition.Failed(err)
+	}
+	if !s.sub.topic.only() {
+		return nil
 	}
 	return err
 }

@@ -31,7 +31,8 @@ func TestRestoreKeepsTheConsumersOfChannelsThatTheCheckpointHas(t *testing.T) {
 		before[name] = newChannel(p, id, name, queue.New(0, p.broker.queueOptions()))
 		p.addLocked(before[name])
 		clients[name] = &goneClient{}
-		if _, err := before[name].enter(clients[name], SubscribeOptions{}); err != nil {
+		sub := &Subscription{topic: p.topic, name: name, client: clients[name]}
+		if err := sub.take(before[name]); err != nil {
 			t.Fatal(err)
 		}
 	}

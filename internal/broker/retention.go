@@ -36,6 +36,9 @@ func (p *partition) retain(ctx context.Context, now time.Time) error {
 			break // asked first: a channel made from here on begins above s
 		}
 		if left := p.unfinished(s); len(left) > 0 {
+			if !p.leads.Load() {
+				break // the leader carries them
+			}
 			if done, err := p.carry(ctx, s, left); err != nil {
 				return err
 			} else if !done {
@@ -48,8 +51,13 @@ func (p *partition) retain(ctx context.Context, now time.Time) error {
 	if below < 0 {
 		return nil
 	}
-	if err := p.coverTwice(ctx); err != nil {
-		return err
+	if p.leads.Load() {
+		err := p.coverTwice(ctx)
+		if err != nil {
+			return err
+		}
+	} else {
+		below = p.covered(below)
 	}
 	if err := p.log.Trim(below); err != nil {
 		return err
@@ -76,10 +84,31 @@ func (p *partition) coverTwice(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, keeperWait)
 	defer cancel()
-	if err := p.propose(ctx, control{op: opProgress}); err != nil {
+	if _, err := p.propose(ctx, control{op: opProgress}); err != nil {
 		return err
 	}
 	return p.checkpoint()
+}
+
+// checkpointed is a stored checkpoint: up to which entry it holds, and the high watermark then.
+type checkpointed struct {
+	at   record.Index
+	next record.Offset
+}
+
+// covered lowers the end of what may be trimmed to what two checkpoints cover, for a replica that does not lead and so cannot
+// move the log on by itself. It writes one where that helps: the leader's own entries bring the next.
+func (p *partition) covered(below record.Offset) record.Offset {
+	if p.saved[1].next > below {
+		return below
+	}
+	if p.saved[0].next <= below || p.saved[1].at == 0 {
+		_ = p.checkpoint() // refused: the next round tries again
+	}
+	if p.saved[1].next > below {
+		return below
+	}
+	return 0
 }
 
 // expired reports whether a segment is no longer wanted for replay.
@@ -235,7 +264,8 @@ func (c *carrier) flush(ctx context.Context) error {
 	c.payload = nil
 	ctx, cancel := context.WithTimeout(ctx, keeperWait)
 	defer cancel()
-	return done.wait(ctx)
+	_, err := done.wait(ctx)
+	return err
 }
 
 // keeperWait bounds how long the keeper waits for an entry of its own; a refused or lost one is tried again.

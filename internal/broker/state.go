@@ -18,11 +18,13 @@ import (
 //	│        │          │      │ uvarint  │ uvarint                 │  state of package queue) each              │
 //	└────────┴──────────┴──────┴──────────┴─────────────────────────┴────────────────────────────────────────────┘
 //
-// Numbers are uvarints. Flag bit 0: paused. Ephemeral channels are not in it.
+// and, in format 2, the relays (relays.go). Numbers are uvarints. Flag bit 0: paused. Ephemeral channels are not in it. Format 2 is
+// written where there are relays, so that a lone node's checkpoints stay as they were.
 
 const (
-	stateFormat     = 1
-	statePausedFlag = 1
+	stateFormat       = 1
+	stateFormatRelays = 2
+	statePausedFlag   = 1
 )
 
 var errMalformedState = errors.New("malformed checkpoint")
@@ -87,22 +89,23 @@ func (p *partition) countFromHere() {
 // checkpoint stores the applied state.
 func (p *partition) checkpoint() error {
 	p.mu.Lock()
-	state, at := p.appendStateLocked(nil), p.mu.applied
+	state, at, next := p.appendStateLocked(nil), p.mu.applied, p.mu.dispatch.next
 	covered := p.sinceCheckpoint.Load()
 	p.mu.Unlock()
-	if at == 0 {
-		return nil // an empty log needs none
+	if at == 0 || at == p.saved[0].at {
+		return nil // an empty log needs none, and none is needed twice
 	}
 	if err := p.log.SaveCheckpoint(state, at); err != nil {
 		return fmt.Errorf("checkpoint of topic %s at %d: %w", p.topic.name, at, err)
 	}
 	p.sinceCheckpoint.Add(-covered)
+	p.saved = [2]checkpointed{{at, next}, p.saved[0]}
 	return nil
 }
 
 func (p *partition) appendStateLocked(dst []byte) []byte {
 	d := &p.mu.dispatch
-	dst = append(dst, stateFormat)
+	dst = append(dst, p.stateFormatLocked())
 	dst = binary.AppendUvarint(dst, uint64(d.next))
 	dst = append(dst, boolByte(d.paused)*statePausedFlag)
 	dst = binary.AppendUvarint(dst, uint64(d.position))
@@ -124,7 +127,17 @@ func (p *partition) appendStateLocked(dst []byte) []byte {
 		ch.mu.Unlock()
 		dst = appendBytes(dst, state)
 	}
+	if len(p.mu.relays) > 0 {
+		dst = p.mu.relays.appendState(dst)
+	}
 	return dst
+}
+
+func (p *partition) stateFormatLocked() byte {
+	if len(p.mu.relays) > 0 {
+		return stateFormatRelays
+	}
+	return stateFormat
 }
 
 func appendBytes(dst, b []byte) []byte {
@@ -135,6 +148,7 @@ func appendBytes(dst, b []byte) []byte {
 type partitionState struct {
 	dispatch dispatch
 	channels []channelState
+	relays   relays
 }
 
 type channelState struct {
@@ -146,10 +160,11 @@ type channelState struct {
 // decodeState decodes a checkpoint. The error is errMalformedState, or that of package queue.
 func decodeState(state []byte, o queue.Options) (*partitionState, error) {
 	r := stateReader{rest: state}
-	if format := r.byte(); format != stateFormat {
-		return nil, fmt.Errorf("format %d, this version reads %d: %w", format, stateFormat, errMalformedState)
+	format := r.byte()
+	if format != stateFormat && format != stateFormatRelays {
+		return nil, fmt.Errorf("format %d, this version reads up to %d: %w", format, stateFormatRelays, errMalformedState)
 	}
-	st := &partitionState{}
+	st := &partitionState{relays: relays{}}
 	d := &st.dispatch
 	d.next = record.Offset(r.uvarint())
 	d.paused = r.byte()&statePausedFlag != 0
@@ -162,6 +177,12 @@ func decodeState(state []byte, o queue.Options) (*partitionState, error) {
 		return nil, err
 	}
 	d.durable = len(st.channels)
+	if format == stateFormatRelays {
+		var err error
+		if st.relays, err = r.relays(); err != nil {
+			return nil, err
+		}
+	}
 	if r.err == nil && len(r.rest) != 0 {
 		return nil, fmt.Errorf("%d bytes behind the end: %w", len(r.rest), errMalformedState)
 	}

@@ -70,72 +70,93 @@ type PubCount struct {
 }
 
 // Stats describes the topics and their channels, sorted by name; topic and channel narrow it down unless empty. Clients are
-// described only if asked for.
+// described only if asked for. In a cluster depths and counts are those of the partitions that this node leads, so that the
+// nodes' sums are right.
 func (b *Broker) Stats(topic, channel string, clients bool) []TopicStats {
 	var all []TopicStats
-	var ofChannel, ofTopic *latency.Sum
-	if quantiles := b.options.LatencyQuantiles; len(quantiles) > 0 {
-		ofChannel, ofTopic = latency.NewSum(quantiles), latency.NewSum(quantiles)
-	}
 	for _, t := range b.Topics() {
-		if topic != "" && t.name != topic {
-			continue
+		if topic == "" || t.name == topic {
+			all = append(all, t.stats(channel, clients))
 		}
-		s := TopicStats{
-			Name:         t.name,
-			Depth:        t.partition.depth(),
-			MessageCount: t.messages.Load(),
-			MessageBytes: t.bytes.Load(),
-			Paused:       t.partition.paused(),
-		}
-		for _, ch := range t.Channels() {
-			measured := ch.summarize(ofChannel, ofTopic)
-			if channel == "" || ch.name == channel {
-				s.Channels = append(s.Channels, ch.stats(clients))
-				s.Channels[len(s.Channels)-1].Latency = measured
-			}
-		}
-		if ofTopic != nil && len(t.Channels()) > 0 {
-			s.Latency = ofTopic.Take()
-		}
-		all = append(all, s)
 	}
 	return all
 }
 
-func (c *Channel) stats(clients bool) ChannelStats {
-	end := c.end()
-	c.mu.Lock()
-	n := c.mu.queue.Counts(end)
-	s := ChannelStats{
-		Name:         c.name,
-		Depth:        int64(n.Depth),
-		InFlight:     int64(n.InFlight),
-		Deferred:     int64(n.Deferred),
-		MessageCount: uint64(max(end-c.mu.first, 0)),
-		RequeueCount: n.Requeued,
-		TimeoutCount: n.TimedOut,
-		DroppedCount: n.Dropped,
-		LostCount:    c.mu.lostCount,
-		Full:         n.Stalled,
-		Paused:       c.mu.queue.Paused(),
-		ClientCount:  len(c.mu.subs),
-	}
-	subs := make(map[Client]int64, len(c.mu.subs)) // messages in flight
-	for sub := range c.mu.subs {
-		subs[sub.client] = 0
-		if c.mu.leading {
-			subs[sub.client] = int64(sub.session.InFlight())
+func (t *Topic) stats(channel string, clients bool) TopicStats {
+	s := TopicStats{Name: t.name, MessageCount: t.messages.Load(), MessageBytes: t.bytes.Load()}
+	for _, p := range t.parts {
+		s.Paused = s.Paused || p.paused()
+		if p.counts() {
+			s.Depth += p.depth()
 		}
 	}
-	c.mu.Unlock()
-	if clients {
-		for client, inFlight := range subs {
-			described := client.Stats()
-			described.InFlightCount = inFlight
-			s.Clients = append(s.Clients, described)
+	quantiles := t.broker.options.LatencyQuantiles
+	var ofChannel, ofTopic *latency.Sum
+	if len(quantiles) > 0 {
+		ofChannel, ofTopic = latency.NewSum(quantiles), latency.NewSum(quantiles)
+	}
+	for _, ch := range t.Channels() {
+		measured := t.summarize(ch.name, ofChannel, ofTopic)
+		if channel == "" || ch.name == channel {
+			s.Channels = append(s.Channels, t.channelStats(ch.name, clients))
+			s.Channels[len(s.Channels)-1].Latency = measured
 		}
-		slices.SortFunc(s.Clients, func(a, b ClientStats) int { return cmp.Compare(a.RemoteAddress, b.RemoteAddress) })
+	}
+	if ofTopic != nil && len(t.Channels()) > 0 {
+		s.Latency = ofTopic.Take()
 	}
 	return s
+}
+
+// counts reports whether this node's numbers of the partition are the ones to show. A lone node's always are.
+func (p *partition) counts() bool { return p.leads.Load() || p.broker.options.Cluster == nil }
+
+func (t *Topic) channelStats(name string, clients bool) ChannelStats {
+	subs := t.entered.of(name)
+	s := ChannelStats{Name: name, ClientCount: len(subs)}
+	t.eachChannel(name, func(ch *Channel) { ch.addTo(&s) })
+	if !clients {
+		return s
+	}
+	for _, sub := range subs {
+		described := sub.client.Stats()
+		described.InFlightCount = sub.inFlight()
+		s.Clients = append(s.Clients, described)
+	}
+	slices.SortFunc(s.Clients, func(a, b ClientStats) int { return cmp.Compare(a.RemoteAddress, b.RemoteAddress) })
+	return s
+}
+
+// addTo adds what there is to tell about the channel of one partition.
+func (c *Channel) addTo(s *ChannelStats) {
+	end := c.end()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.Paused = s.Paused || c.mu.queue.Paused()
+	s.LostCount += c.mu.lostCount
+	if !c.partition.counts() {
+		return
+	}
+	n := c.mu.queue.Counts(end)
+	s.Depth += int64(n.Depth)
+	s.InFlight += int64(n.InFlight)
+	s.Deferred += int64(n.Deferred)
+	s.MessageCount += uint64(max(end-c.mu.first, 0))
+	s.RequeueCount += n.Requeued
+	s.TimeoutCount += n.TimedOut
+	s.DroppedCount += n.Dropped
+	s.Full = s.Full || n.Stalled
+}
+
+// inFlight returns how many messages the session holds.
+func (s *Subscription) inFlight() (n int64) {
+	for _, seat := range *s.led.Load() {
+		c := seat.channel
+		c.mu.Lock()
+		if seat.liveLocked() {
+			n += int64(seat.session.InFlight())
+		}
+		c.mu.Unlock()
+	}
+	return n
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirmq/weir/internal/queue"
-	"github.com/weirmq/weir/internal/record"
 )
 
 // Errors of FIN, REQ and TOUCH. Their texts are what NSQ's clients see.
@@ -49,24 +51,28 @@ type Sink interface {
 	Deliver(m *Message)
 }
 
-// Subscription is one session's place in a channel.
+// Subscription is one session's place in a channel: a seat in the channel of each partition that this node has a replica of. Only
+// those that the node leads deliver.
 //
-// Concurrency: Pull belongs to one goroutine at a time; every other method may run beside it.
+// Concurrency: Pull belongs to one goroutine at a time; every other method may run beside it. mu guards the seats; it is taken
+// after a partition's mutex and before a channel's.
 type Subscription struct {
-	channel *Channel
+	topic   *Topic
+	name    string // of the channel
 	client  Client
 	options SubscribeOptions
 
-	// Guarded by channel.mu.
+	ready   atomic.Int64 // RDY
+	closing atomic.Bool  // CLS or Close: no more deliveries
+	told    atomic.Bool  // the client was told to go
 
-	session *queue.Session
-	ready   int
-	closing bool // CLS or Close: no more deliveries
-	closed  bool
-	called  bool // off the waiting list to take its turn
-
-	pull    puller
-	flights *flights // nil unless latencies are measured
+	mu struct {
+		sync.Mutex
+		seats  []*seat
+		closed bool
+	}
+	led  atomic.Pointer[[]*seat] // the seats whose partitions this node leads
+	pool pool
 }
 
 // Subscribe enters a channel, creating topic and channel if they are new: a message published after its return is in the
@@ -94,82 +100,164 @@ func (b *Broker) wentAway(err error) bool {
 }
 
 func (t *Topic) subscribe(ctx context.Context, channel string, client Client, o SubscribeOptions) (*Subscription, error) {
-	ch, err := t.CreateChannel(ctx, channel)
-	if err != nil {
+	if _, err := t.CreateChannel(ctx, channel); err != nil {
 		return nil, err
 	}
-	return ch.subscribe(client, o)
-}
-
-func (c *Channel) subscribe(client Client, o SubscribeOptions) (*Subscription, error) {
-	s, err := c.enter(client, o)
-	if err != nil {
+	s := &Subscription{topic: t, name: channel, client: client, options: o}
+	s.led.Store(new([]*seat))
+	if err := t.enter(s); err != nil {
 		return nil, err
 	}
-	// Asked afterwards: a failure that comes later finds the subscription and tells it.
-	if err := c.partition.failure(); err != nil {
+	if err := s.takeSeats(); err != nil {
 		s.Close()
-		return nil, fmt.Errorf("subscribe to %s: %w: %w", c.name, ErrFailed, err)
+		return nil, err
 	}
 	return s, nil
 }
 
-func (c *Channel) enter(client Client, o SubscribeOptions) (*Subscription, error) {
-	s := &Subscription{channel: c, client: client, options: o}
-	s.pull.reader = c.partition.log.NewReader()
-	if c.latency != nil {
-		s.flights = newFlights(c.latency)
+// takeSeats enters the channel in each partition. A channel that comes later to one of them lets the subscription in by itself.
+func (s *Subscription) takeSeats() error {
+	t := s.topic
+	seats := 0
+	for _, p := range t.parts {
+		ch, ok := p.channel(s.name)
+		if !ok {
+			continue
+		}
+		if err := s.take(ch); err != nil {
+			return err
+		}
+		seats++
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.mu.closed != nil {
-		return nil, c.mu.closed
+	switch {
+	case seats == 0 && (len(t.parts) > 0 || t.gone.Load()):
+		return ErrChannelNotFound // deleted again, just now
+	case t.only() && t.parts[0].failure() != nil:
+		// Asked afterwards: a failure that comes later finds the subscription and tells it.
+		return fmt.Errorf("subscribe to %s: %w: %w", s.name, ErrFailed, t.parts[0].failure())
 	}
-	if most := c.partition.broker.options.MaxChannelConsumers; most > 0 && len(c.mu.subs) >= most {
-		return nil, fmt.Errorf("consumers for %s:%s exceeds limit of %d", c.partition.topic.name, c.name, most) // nsqd's words
-	}
-	c.mu.subs[s] = struct{}{}
-	if c.mu.leading {
-		c.enterLocked(s)
-	}
-	return s, nil
+	return nil
 }
 
-// SetReady sets how many messages may be in flight to the session; 0 stops deliveries.
+// take takes a seat in the channel of one partition, in place of one in a channel that is gone.
+func (s *Subscription) take(ch *Channel) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.closed {
+		return ErrClosed
+	}
+	for _, have := range s.mu.seats {
+		if have.channel == ch {
+			return nil
+		}
+	}
+	s.mu.seats = slices.DeleteFunc(s.mu.seats, func(have *seat) bool { return have.channel.partition == ch.partition })
+	seat := &seat{sub: s, channel: ch}
+	if ch.latency != nil {
+		seat.flights = newFlights(ch.latency)
+	}
+	seat.pull.reader = ch.partition.log.NewReader()
+	s.mu.seats = append(s.mu.seats, seat) // before it is entered: SetReady must find it
+	if err := ch.enter(seat); err != nil {
+		s.mu.seats = s.mu.seats[:len(s.mu.seats)-1]
+		return err
+	}
+	s.chooseLocked()
+	return nil
+}
+
+// choose finds out which seats deliver, after leadership has changed.
+func (s *Subscription) choose() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.chooseLocked()
+}
+
+func (s *Subscription) chooseLocked() {
+	led := make([]*seat, 0, len(s.mu.seats))
+	for _, seat := range s.mu.seats {
+		if seat.channel.leads.Load() {
+			led = append(led, seat)
+		}
+	}
+	s.led.Store(&led)
+}
+
+// seats returns all seats.
+func (s *Subscription) seats() []*seat {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.mu.seats)
+}
+
+// seatOf returns the seat that a message was delivered from, nil if its partition does not deliver here any more.
+func (s *Subscription) seatOf(id *MessageID) *seat {
+	number, _, ok := id.split(s.topic.id)
+	if !ok {
+		return nil
+	}
+	for _, seat := range *s.led.Load() {
+		if seat.channel.partition.number == number {
+			return seat
+		}
+	}
+	return nil
+}
+
+// window is the ready count that the queues see.
+func (s *Subscription) window() int {
+	if s.closing.Load() {
+		return 0
+	}
+	return int(s.ready.Load())
+}
+
+// SetReady sets how many messages may be in flight to the session, in all partitions together; 0 stops deliveries.
 func (s *Subscription) SetReady(n int) {
-	s.change(func(now queue.Now, q *queue.Channel) {
-		s.ready = n
-		q.SetReady(s.session, n)
-	}, func() { s.ready = n })
+	s.ready.Store(int64(n))
+	s.rewindow()
+}
+
+// StartClose ends deliveries; what is in flight can still be answered.
+func (s *Subscription) StartClose() {
+	s.closing.Store(true)
+	s.rewindow()
+}
+
+// rewindow gives the queues the ready count.
+func (s *Subscription) rewindow() {
+	for _, seat := range s.seats() {
+		seat.change(func(now queue.Now, q *queue.Channel) {
+			q.SetReady(seat.session, s.window())
+		})
+	}
+	s.pool.landed(s.client)
 }
 
 // Finish marks messages as done. failed is called, after the lock is released, for each that is not in flight
 // (ErrNotInFlight) or not the session's (ErrNotOwner). The finishes are durable within FlushInterval plus a sync.
 func (s *Subscription) Finish(ids []MessageID, failed func(i int, err error)) {
-	var errs []error // nil while all is well
-	note := func(i int, err error) {
-		if errs == nil {
-			errs = make([]error, len(ids))
-		}
-		errs[i] = err
+	led := *s.led.Load()
+	if len(led) == 1 {
+		led[0].finish(ids, failed)
+		s.pool.landed(s.client)
+		return
 	}
-	s.change(func(now queue.Now, q *queue.Channel) {
-		for i := range ids {
-			offset, ok := s.offset(&ids[i])
-			if !ok {
-				note(i, ErrNotInFlight)
-			} else if err := q.Finish(now, s.session, offset); err != nil {
-				note(i, err)
+	errs := make([]error, len(ids))
+	for i := range errs {
+		errs[i] = ErrNotInFlight
+	}
+	for _, seat := range led {
+		seat.change(func(now queue.Now, q *queue.Channel) {
+			for i := range ids {
+				if offset, ok := seat.offset(&ids[i]); ok {
+					errs[i] = q.Finish(now, seat.session, offset)
+				}
 			}
-		}
-	}, func() {
-		for i := range ids {
-			note(i, ErrNotInFlight)
-		}
-	})
-	if s.flights != nil {
-		s.flights.end(func(i int) (record.Offset, bool) { return s.offset(&ids[i]) }, len(ids), errs)
+		})
+		seat.landed(ids, errs)
 	}
+	s.pool.landed(s.client)
 	for i, err := range errs {
 		if err != nil {
 			failed(i, err)
@@ -179,78 +267,41 @@ func (s *Subscription) Finish(ids []MessageID, failed func(i int, err error)) {
 
 // Requeue gives a message back, deliverable again after delay. Errors: ErrNotInFlight, ErrNotOwner.
 func (s *Subscription) Requeue(id MessageID, delay time.Duration) error {
-	return s.answer(id, func(now queue.Now, q *queue.Channel, offset record.Offset) error {
-		return q.Requeue(now, s.session, offset, delay)
-	})
+	seat := s.seatOf(&id)
+	if seat == nil {
+		return ErrNotInFlight
+	}
+	err := seat.requeue(id, delay)
+	s.pool.landed(s.client)
+	return err
 }
 
 // Touch starts a message's timeout anew. Errors: ErrNotInFlight, ErrNotOwner.
 func (s *Subscription) Touch(id MessageID) error {
-	return s.answer(id, func(now queue.Now, q *queue.Channel, offset record.Offset) error {
-		return q.Touch(now, s.session, offset)
-	})
-}
-
-func (s *Subscription) answer(id MessageID, do func(queue.Now, *queue.Channel, record.Offset) error) error {
-	offset, ok := s.offset(&id)
-	if !ok {
+	seat := s.seatOf(&id)
+	if seat == nil {
 		return ErrNotInFlight
 	}
-	err := ErrNotInFlight
-	s.change(func(now queue.Now, q *queue.Channel) { err = do(now, q, offset) }, func() {})
-	return err
-}
-
-// StartClose ends deliveries; what is in flight can still be answered.
-func (s *Subscription) StartClose() {
-	s.change(func(now queue.Now, q *queue.Channel) {
-		s.closing = true
-		q.SetReady(s.session, 0)
-	}, func() { s.closing = true })
+	return seat.touch(id)
 }
 
 // Close leaves the channel: what is in flight is requeued at once and counted as timed out. An ephemeral channel goes with
 // its last subscription. Close must not run beside Pull.
 func (s *Subscription) Close() {
-	c := s.channel
-	leave := func() {
-		delete(c.mu.subs, s)
-		s.closed = true
-	}
-	s.change(func(now queue.Now, q *queue.Channel) {
-		q.RemoveSession(now, s.session)
-		delete(c.mu.bySession, s.session)
-		leave()
-	}, leave)
-	s.pull.release()
-	if c.ephemeral {
-		c.partition.removeIdle(c)
+	s.closing.Store(true)
+	s.topic.leave(s)
+	s.mu.Lock()
+	s.mu.closed = true
+	seats := s.mu.seats
+	s.mu.Unlock()
+	for _, seat := range seats {
+		seat.leave()
 	}
 }
 
-// change runs do on the queue while this node leads, else follow; both under the channel's mutex. Then it wakes whoever can use
-// what has become ready.
-func (s *Subscription) change(do func(queue.Now, *queue.Channel), follow func()) {
-	c := s.channel
-	now := c.partition.broker.now()
-	c.mu.Lock()
-	if s.closed || !c.mu.leading {
-		follow()
-		c.mu.Unlock()
-		return
+// dismiss tells the client to go, once.
+func (s *Subscription) dismiss(err error) {
+	if s.told.CompareAndSwap(false, true) {
+		s.client.Gone(err)
 	}
-	do(now, c.mu.queue)
-	client := c.nextLocked(now)
-	c.changedLocked(now)
-	c.mu.Unlock()
-	if client != nil {
-		client.Wake()
-	}
-}
-
-// offset decodes an id of this topic.
-func (s *Subscription) offset(id *MessageID) (record.Offset, bool) {
-	p := s.channel.partition
-	number, offset, ok := id.split(p.topic.id)
-	return offset, ok && number == p.number
 }

@@ -119,11 +119,12 @@ func (c *Catalog) Settings() Settings { return c.settings }
 var ErrMalformed = errors.New("malformed catalog entry")
 
 // Apply executes one committed command. A create of a name that exists and a delete of an incarnation that does not change
-// nothing: the proposer finds out by looking at the catalog afterwards. The error is ErrMalformed.
-func (c *Catalog) Apply(command []byte) error {
+// nothing: the proposer finds out by looking at the catalog afterwards. It returns the name of the topic that the command is
+// about, if any. The error is ErrMalformed.
+func (c *Catalog) Apply(command []byte) (topic string, err error) {
 	cmd, err := decodeCommand(command)
 	if err != nil {
-		return fmt.Errorf("apply catalog command: %w", err)
+		return "", fmt.Errorf("apply catalog command: %w", err)
 	}
 	switch cmd.op {
 	case opCreateTopic, opPlaceTopic:
@@ -139,7 +140,7 @@ func (c *Catalog) Apply(command []byte) error {
 	case opSettings:
 		c.settings = cmd.settings
 	}
-	return nil
+	return cmd.topic.Name, nil
 }
 
 // Check reports whether a command can be applied, so that one from elsewhere is not proposed unseen. The error is ErrMalformed.

@@ -9,7 +9,7 @@ import (
 
 func apply(t *testing.T, c *Catalog, command []byte) {
 	t.Helper()
-	if err := c.Apply(command); err != nil {
+	if _, err := c.Apply(command); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -79,9 +79,9 @@ func TestGoldenBytes(t *testing.T) {
 
 func exampleCatalog() *Catalog {
 	c := New()
-	_ = c.Apply(EncodeCreate(Topic{Name: "a", ID: 1, Partitions: 1}))
-	_ = c.Apply(EncodeNode(Node{ID: 7, Name: "n7", Host: "h", Ports: Ports{TCP: 4150, HTTP: 4151, Peer: 4180}}))
-	_ = c.Apply(EncodeSettings(Settings{Replicas: 3, Partitions: 12}))
+	_, _ = c.Apply(EncodeCreate(Topic{Name: "a", ID: 1, Partitions: 1}))
+	_, _ = c.Apply(EncodeNode(Node{ID: 7, Name: "n7", Host: "h", Ports: Ports{TCP: 4150, HTTP: 4151, Peer: 4180}}))
+	_, _ = c.Apply(EncodeSettings(Settings{Replicas: 3, Partitions: 12}))
 	return c
 }
 
@@ -102,7 +102,7 @@ func TestStateOfTheFirstFormatIsRead(t *testing.T) {
 func TestMalformedInputIsRefused(t *testing.T) {
 	whole := EncodeCreate(Topic{Name: "orders", ID: 1, Partitions: 1})
 	for n := range len(whole) {
-		if err := New().Apply(whole[:n]); !errors.Is(err, ErrMalformed) {
+		if _, err := New().Apply(whole[:n]); !errors.Is(err, ErrMalformed) {
 			t.Fatalf("command cut to %d bytes: %v", n, err)
 		}
 	}
@@ -121,14 +121,14 @@ func TestMalformedInputIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := New().Apply(append(whole, 0)); !errors.Is(err, ErrMalformed) {
+	if _, err := New().Apply(append(whole, 0)); !errors.Is(err, ErrMalformed) {
 		t.Fatalf("command with a byte too many: %v", err)
 	}
 }
 
 func FuzzDecode(f *testing.F) {
 	c := New()
-	_ = c.Apply(EncodeCreate(Topic{Name: "orders", ID: 1, Partitions: 1}))
+	_, _ = c.Apply(EncodeCreate(Topic{Name: "orders", ID: 1, Partitions: 1}))
 	f.Add(c.AppendState(nil))
 	f.Add(exampleCatalog().AppendState(nil))
 	f.Add(EncodeNode(Node{ID: 7, Name: "n7", Host: "h"}))
@@ -136,7 +136,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(EncodeCreate(Topic{Name: "x", ID: 1, Partitions: 3, Placement: placement}))
 	f.Add(EncodeDelete(Topic{Name: "x", ID: 1, Partitions: 1}))
 	f.Fuzz(func(t *testing.T, p []byte) {
-		_ = New().Apply(p)
+		_, _ = New().Apply(p)
 		d, err := Decode(p)
 		if err != nil {
 			return

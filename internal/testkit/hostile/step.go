@@ -189,7 +189,7 @@ func (l *Log) applyLocked(upTo int) []event {
 		if p := l.mu.waiting[e.Index]; p != nil {
 			delete(l.mu.waiting, e.Index)
 			events = append(events, func() {
-				p.Base = e.Base
+				p.Base, p.Index = e.Base, e.Index
 				answer(p, nil)
 			})
 		}
