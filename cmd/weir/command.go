@@ -26,6 +26,7 @@ func commands() []command {
 		{name: "serve", summary: "run a node", run: runServe},
 		{name: "nsqd", summary: "run a node with nsqd's flags and defaults", nsq: true, run: runNsqd},
 		{name: "nsqlookupd", summary: "tell consumers which nodes have a topic", nsq: true, run: runNsqlookupd},
+		{name: "nsqadmin", summary: "show and steer nodes in a browser", nsq: true, run: runNsqadmin},
 		{name: "log", summary: "inspect, verify or repair a data directory", run: runLog},
 		{name: "version", summary: "print the version", run: runVersion},
 		{name: "to_nsq", summary: "publish the lines of stdin to a topic", nsq: true, run: runToNSQ},

@@ -40,7 +40,7 @@ func TestConfigurationPageListsEverySetting(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := string(text)
-	for _, s := range []*Set{Serve(new(Node)), Nsqd(new(Node)), Nsqlookupd(new(Lookup))} {
+	for _, s := range []*Set{Serve(new(Node)), Nsqd(new(Node)), Nsqlookupd(new(Lookup)), Nsqadmin(new(Admin))} {
 		begin := "<!-- settings of " + s.command + " -->\n"
 		before, rest, ok := strings.Cut(want, begin)
 		_, after, ended := strings.Cut(rest, "<!-- end -->")
