@@ -133,7 +133,9 @@ func (g *Group) campaignUntilLed(wait, last time.Duration) {
 	if g.role.lead != raft.None || g.failure != nil {
 		return
 	}
-	_ = g.node.Campaign()
+	if g.role.state != raft.StateCandidate { // its votes are on their way
+		_ = g.node.Campaign()
+	}
 	if wait > last {
 		return // the group's own timeouts go on
 	}

@@ -114,15 +114,20 @@ func (g *Group) tick() {
 	g.wake()
 }
 
-// each calls fn with all groups.
-func (gs *Groups) each(fn func(*Group)) {
+// list returns all groups.
+func (gs *Groups) list() []*Group {
 	gs.mu.RLock()
+	defer gs.mu.RUnlock()
 	list := make([]*Group, 0, len(gs.byID))
 	for _, g := range gs.byID {
 		list = append(list, g)
 	}
-	gs.mu.RUnlock()
-	for _, g := range list {
+	return list
+}
+
+// each calls fn with all groups.
+func (gs *Groups) each(fn func(*Group)) {
+	for _, g := range gs.list() {
 		fn(g)
 	}
 }
@@ -264,6 +269,16 @@ func (g *Group) campaignAfter(wait time.Duration) {
 	time.AfterFunc(wait, func() { g.call(campaign) })
 }
 
+// othersUp tells whether there is anybody to hand leadership to.
+func (g *Group) othersUp() bool {
+	for id, node := range g.config.Replicas {
+		if id != g.config.Self && g.groups.peers.Up(node) {
+			return true
+		}
+	}
+	return false
+}
+
 // Handover gives the leadership of all logs that this node leads to others, and takes none any more. It returns when that is done,
 // or when ctx ends. The others should know by then that this node is about to stop, or they hand it back.
 func (gs *Groups) Handover(ctx context.Context) {
@@ -273,7 +288,7 @@ func (gs *Groups) Handover(ctx context.Context) {
 	for {
 		left := 0
 		gs.each(func(g *Group) {
-			if g.leading.Load() && len(g.config.Replicas) > 1 {
+			if g.leading.Load() && g.othersUp() {
 				left++
 				g.call(func() { g.transfer(func(_, match, last uint64) bool { return match+handBackLag >= last }) })
 			}

@@ -47,13 +47,25 @@ func (l *Logs) List() ([]broker.LogID, error) {
 
 // Open implements broker.Logs.
 func (l *Logs) Open(id broker.LogID, m broker.Machine) (broker.Log, error) {
+	return l.open(m, func(source commitlog.Source) (*commitlog.Log, error) {
+		return l.store.Open(commitlog.LogID(id), source, commitlog.LogOptions{})
+	})
+}
+
+// OpenReplica opens the log of a topic that a cluster has on this node alone: what commits is committed. It is made if it never was,
+// and has a record among the votes, which tells a lost log from one that was never made.
+func (l *Logs) OpenReplica(id broker.LogID, m broker.Machine, groups *Groups, replica uint64) (broker.Log, error) {
+	return l.open(m, func(source commitlog.Source) (*commitlog.Log, error) { return groups.openDisk(id, source, replica) })
+}
+
+func (l *Logs) open(m broker.Machine, disk func(commitlog.Source) (*commitlog.Log, error)) (broker.Log, error) {
 	log := &Log{space: l.space, machine: m}
 	log.idle = sync.NewCond(&log.mu)
-	disk, err := l.store.Open(commitlog.LogID(id), log, commitlog.LogOptions{})
+	opened, err := disk(log)
 	if err != nil {
 		return nil, err
 	}
-	log.disk.Store(disk)
+	log.disk.Store(opened)
 	return log, nil
 }
 
