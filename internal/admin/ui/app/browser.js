@@ -30,6 +30,20 @@ function NodeChoice({ able, node }) {
 		${able.map((n) => html`<option key=${n} value=${n}>${n}</option>`)}</select></label>`;
 }
 
+/**
+ * A choice among the partitions that a node has of a topic, if there are several; it stands in the address.
+ * @param {{origin: Origin}} props
+ */
+function PartitionChoice({ origin }) {
+	const chosen = usePlace().query.get("partition") ?? "0";
+	const loaded = useLoaded(() => get(nodePath(origin)), [origin.node, origin.topic]);
+	/** @type {{partition: number, leading: boolean}[]} */
+	const partitions = loaded.data?.partitions ?? [];
+	if (partitions.length < 2) return null;
+	return html`<label class="field"><span>Partition</span><select value=${chosen} onChange=${(/** @type {Event} */ e) => goTo({ partition: /** @type {HTMLSelectElement} */ (e.target).value })}>
+		${partitions.map((p) => html`<option key=${p.partition} value=${p.partition}>${p.partition}${p.leading ? "" : " (replica)"}</option>`)}</select></label>`;
+}
+
 function NotHere() {
 	return html`<p class="panel blank">Only Weir's nodes can show messages; a stock nsqd cannot.</p>`;
 }
@@ -45,8 +59,8 @@ export function LogBrowser({ topic, nodes }) {
 	if (node === undefined) return html`<${NotHere} />`;
 	const origin = { node, topic };
 	return html`<div class="browser">
-		<div class="browser-bar"><${NodeChoice} able=${able} node=${node} /><${PlaceForm} /><${FindForm} key=${contains} contains=${contains} /></div>
-		${contains !== "" ? html`<${Found} key=${contains + node} origin=${origin} contains=${contains} />` : html`<${LogPage} origin=${origin} />`}
+		<div class="browser-bar"><${NodeChoice} able=${able} node=${node} /><${PartitionChoice} origin=${origin} /><${PlaceForm} /><${FindForm} key=${contains} contains=${contains} /></div>
+		${contains !== "" ? html`<${Found} key=${[contains, node, query.get("partition")].join()} origin=${origin} contains=${contains} />` : html`<${LogPage} origin=${origin} />`}
 	</div>`;
 }
 
@@ -133,9 +147,11 @@ function Pager({ start, end, partition, first, next, shown, reload }) {
  */
 function Found({ origin, contains }) {
 	const [found, setFound] = useState(/** @type {{messages: Message[], from: number | null, scanned: number, bytes: number}} */ ({ messages: [], from: null, scanned: 0, bytes: 0 }));
+	const partition = usePlace().query.get("partition");
 	const query = new URLSearchParams({ contains, ignore_case: "true", limit: String(pageSize), max_body: String(listedBodyBytes) });
+	if (partition !== null) query.set("partition", partition);
 	if (found.from !== null) query.set("offset", String(found.from));
-	const loaded = useLoaded(() => get(`${nodePath(origin, "search")}?${query}`), [origin.node, origin.topic, contains, found.from]);
+	const loaded = useLoaded(() => get(`${nodePath(origin, "search")}?${query}`), [origin.node, origin.topic, String(query)]);
 	/** @type {{messages: Message[], next: number, end: number, done: boolean, scanned_messages: number, scanned_bytes: number} | null} */
 	const page = loaded.data;
 	const messages = [...found.messages, ...(page?.messages ?? [])];
@@ -160,8 +176,10 @@ export function ChannelBrowser({ topic, channel, state, nodes }) {
 	const { able, node } = useNode(nodes);
 	const [after, setAfter] = useState(/** @type {string[]} */ ([])); // the cursors of the pages before this one
 	const cursor = after[after.length - 1] ?? "";
+	const partition = usePlace().query.get("partition");
 	const origin = { node: node ?? "", topic, channel };
 	const query = new URLSearchParams({ state, limit: String(pageSize), max_body: String(listedBodyBytes) });
+	if (partition !== null) query.set("partition", partition);
 	if (cursor) query.set("after", cursor);
 	const loaded = useLoaded(() => (node === undefined ? Promise.resolve({}) : get(`${nodePath(origin, "channels", channel, "messages")}?${query}`)), [node, topic, channel, String(query)], 3000);
 	if (node === undefined) return html`<${NotHere} />`;
@@ -169,7 +187,7 @@ export function ChannelBrowser({ topic, channel, state, nodes }) {
 	const page = loaded.data;
 	const word = { waiting: "waiting", in_flight: "in flight", deferred: "deferred" }[state];
 	return html`<div class="browser">
-		<div class="browser-bar"><${NodeChoice} able=${able} node=${node} /></div>
+		<div class="browser-bar"><${NodeChoice} able=${able} node=${node} /><${PartitionChoice} origin=${origin} /></div>
 		<${Whole} loaded=${loaded} what="messages">${page ? html`
 			<div class="pager"><span class="muted" role="status">${plural(page.total, "message")} ${word}</span><span class="push"></span>
 				<button class="button small" disabled=${after.length === 0} onClick=${() => setAfter([])}>First</button>

@@ -42,7 +42,7 @@ export function ChannelPage({ topic, channel }) {
 			<div class="tiles">
 				<${Tile} name="In" value=${rate(c.rates.in)} unit="/s" />
 				<${Tile} name="Out" value=${rate(c.rates.out)} unit="/s" />
-				<${Tile} name="Depth" value=${short(c.depth)} alarm=${alone} note=${alone ? "and no consumers" : ""} />
+				<${Tile} name="Depth" value=${short(c.depth)} alarm=${alone} note=${alone ? "no consumers" : ""} />
 				<${Tile} name="In flight" value=${short(c.in_flight)} />
 				<${Tile} name="Deferred" value=${short(c.deferred)} />
 				<${Tile} name="Requeued" value=${short(c.requeued)} note=${`${rate(c.rates.requeued)} /s`} />
