@@ -22,6 +22,8 @@ type Options struct {
 	Refuse float64
 	// Depose is the probability that a step of a leader is the loss of its leadership. Default 0.
 	Depose float64
+	// Snapshot is the probability that a step of a follower that lags is a Restore of another node's checkpoint. Default 0.
+	Snapshot float64
 	// MaxPending bounds the uncommitted tail of a log in entries; a proposal above it gets ErrFull. Default 4,096.
 	MaxPending int
 	// SegmentBytes is the size at which the active segment is sealed. Default 4 KiB.
@@ -58,7 +60,7 @@ func (o *Options) Validate() error {
 	for _, p := range []struct {
 		name  string
 		value float64
-	}{{"Partial", o.Partial}, {"InPlace", o.InPlace}, {"Refuse", o.Refuse}, {"Depose", o.Depose}} {
+	}{{"Partial", o.Partial}, {"InPlace", o.InPlace}, {"Refuse", o.Refuse}, {"Depose", o.Depose}, {"Snapshot", o.Snapshot}} {
 		if p.value < 0 || p.value > 1 {
 			return fmt.Errorf("hostile: %s is %v, not a probability", p.name, p.value)
 		}

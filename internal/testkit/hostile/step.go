@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"slices"
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
@@ -135,11 +136,37 @@ func (l *Log) decideLocked() []event {
 		g.commitLocked(some(len(g.mu.tail)))
 	}
 	events := l.noticesLocked()
+	if restore := l.restoreLocked(); restore != nil {
+		return append(events, restore)
+	}
 	upTo := len(g.mu.committed)
 	if g.mu.leader != l {
 		upTo = int(l.mu.applied) + some(upTo-int(l.mu.applied))
 	}
 	return append(events, l.applyLocked(upTo)...)
+}
+
+// restoreLocked replaces what a follower that lags has by another node's checkpoint, if it is to; nil if not.
+func (l *Log) restoreLocked() event {
+	g := l.group
+	if g.mu.leader == l || l.mu.told != 0 || len(l.mu.waiting) > 0 || !g.chanceLocked(l.node.options.Snapshot) {
+		return nil
+	}
+	for _, o := range g.mu.open {
+		n := len(o.disk.checkpoints)
+		if o == l || n == 0 || o.disk.checkpoints[n-1].at <= l.mu.applied {
+			continue
+		}
+		l.disk.copyLocked(o.disk)
+		c := l.disk.checkpoints[0]
+		l.mu.applied, l.mu.next = c.at, g.mu.committed[c.at-1].entry.Next()
+		return func() {
+			if err := l.machine.Restore(slices.Clone(c.state), c.at); err != nil {
+				panic(err) // the machine made the state itself
+			}
+		}
+	}
+	return nil
 }
 
 // electLocked makes the log the leader. Its machine is told once it has applied the entry that begins the term.
