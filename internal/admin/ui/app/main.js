@@ -1,6 +1,7 @@
 // Starts the admin page.
 import { render } from "../vendor/preact.mjs";
 import { useEffect, useState } from "../vendor/hooks.mjs";
+import { Guard } from "./guard.js";
 import { html } from "./html.js";
 import { ChannelPage } from "./pages/channel.js";
 import { CounterPage } from "./pages/counter.js";
@@ -37,6 +38,7 @@ function Page() {
 
 function App() {
 	const me = useStore(session);
+	const { parts } = usePlace();
 	const [error, setError] = useState("");
 	useEffect(() => {
 		checkSession().catch((err) => setError(err.message));
@@ -46,7 +48,7 @@ function App() {
 			<button class="button" onClick=${() => location.reload()}>Try again</button></div>` : html`<p class="starting" role="status">Loading…</p>`}<//>`;
 	}
 	if (mustLogIn(me)) return html`<${LoginPage} />`;
-	return html`<${Shell}><${Page} /><//>`;
+	return html`<${Shell}><${Guard} key=${parts.join("/")}><${Page} /><//><//>`;
 }
 
 const root = document.getElementById("app");
