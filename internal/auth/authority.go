@@ -109,7 +109,7 @@ func (a *Authority) Ask(ctx context.Context, c Caller) (*Grants, error) {
 		if err == nil {
 			return grants, nil
 		}
-		errs = append(errs, fmt.Errorf("AUTH server %s: %w", shown(address), err))
+		errs = append(errs, fmt.Errorf("AUTH server %s: %w", Public(address), err))
 	}
 	return nil, errors.Join(errs...)
 }
@@ -163,7 +163,11 @@ func (a *Authority) request(ctx context.Context, address string, c Caller) (*htt
 		body, _ := json.Marshal(form) // lists of strings: cannot fail
 		r, err = http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	} else {
-		r, err = http.NewRequestWithContext(ctx, http.MethodGet, to+"?"+form.Encode(), nil)
+		separator := "?"
+		if strings.Contains(to, "?") {
+			separator = "&"
+		}
+		r, err = http.NewRequestWithContext(ctx, http.MethodGet, to+separator+form.Encode(), nil)
 	}
 	if err != nil {
 		return nil, err
@@ -183,13 +187,14 @@ func endpoint(address string) string {
 	return "http://" + address + "/auth"
 }
 
-// shown is an address without what may be secret in it.
-func shown(address string) string {
-	u, err := url.Parse(endpoint(address))
-	if err != nil {
-		return "of an address that is no URL"
+// Public returns an address without what may be secret in it: user, password, query.
+func Public(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || !strings.Contains(address, "://") {
+		return address
 	}
-	return u.Host
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
 }
 
 // withoutURL returns the cause of an HTTP client's error; the URL before it holds the secret.

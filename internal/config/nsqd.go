@@ -17,8 +17,8 @@ type ignored struct {
 	texts    []string
 }
 
-// Nsqd returns the settings of `weir nsqd`: nsqd's names and defaults, and --sync, --retain and --retain-bytes. A flag of nsqd
-// whose function is not there (statsd, auth) is unknown and therefore refused, not ignored.
+// Nsqd returns the settings of `weir nsqd`: nsqd's names and defaults, and Weir's own. A flag of nsqd whose function is not there is
+// unknown and therefore refused, not ignored.
 func Nsqd(n *Node) *Set {
 	n.Options = node.DefaultOptions()
 	n.LogFormat = "text"
@@ -42,10 +42,12 @@ func Nsqd(n *Node) *Set {
 	limits(s, o)
 	compression(s, o)
 	tlsFiles(s, o, "tls1.0")
+	authServers(s, o)
 	statistics(s, o)
 	logLevelVar(s, &n.LogLevel)
 
 	s.Group("Weir's own")
+	httpTokens(s, o)
 	syncPolicy(s, o)
 	retention(s, o)
 	s.Size(&o.Store.CacheBytes, "cache-size", 1<<20, maxBytes, "memory for the newest messages of all topics")

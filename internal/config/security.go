@@ -2,7 +2,10 @@ package config
 
 import (
 	"strconv"
+	"strings"
+	"time"
 
+	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/node"
 	"github.com/weirmq/weir/internal/tlsconf"
 )
@@ -61,6 +64,40 @@ func tlsRequired(s *Set, p *node.TLSRequired) {
 			return nil
 		}})
 	s.shows("tls-required", func() any { return int(*p) })
+}
+
+// authServers defines who is asked what clients may do; names are nsqd's.
+func authServers(s *Set, o *node.Options) {
+	a := &o.Auth
+	s.List(&a.Addresses, "auth-http-address", "HOST:PORT|URL", "AUTH server that says what each client may do; may be repeated")
+	s.alias("auth-http-address", "auth_http_addresses")
+	s.shows("auth-http-address", func() any {
+		public := []string{}
+		for _, address := range a.Addresses {
+			public = append(public, auth.Public(address))
+		}
+		return public
+	})
+	method := "get"
+	s.Func("auth-http-request-method", "get|post", method, "get or post", "how AUTH servers are asked; post keeps secrets out of their logs of URLs",
+		func(v string) error {
+			method = strings.ToLower(v)
+			a.Post = method == "post"
+			if method != "get" && method != "post" {
+				return errValue
+			}
+			return nil
+		})
+	s.shows("auth-http-request-method", func() any { return method })
+	a.ConnectTimeout, a.RequestTimeout = 2*time.Second, 5*time.Second
+	s.Duration(&a.ConnectTimeout, "http-client-connect-timeout", time.Millisecond, time.Hour, "how long connecting to an AUTH server may take")
+	s.Duration(&a.RequestTimeout, "http-client-request-timeout", time.Millisecond, time.Hour, "how long an AUTH server may take to answer")
+}
+
+// httpTokens defines what the HTTP API asks for; NSQ's is open to everybody.
+func httpTokens(s *Set, o *node.Options) {
+	s.String(&o.HTTPTokenFile, "http-auth-token-file", "FILE", "tokens that HTTP requests must show, one in a line; a changed file is taken into use")
+	s.Bool(&o.HTTPAuthServer, "http-auth-server", "let AUTH servers judge the tokens of HTTP requests, as secrets of AUTH")
 }
 
 // compression defines what clients may ask for.

@@ -64,6 +64,8 @@ func Serve(n *Node) *Set {
 	s.Size(&o.MemoryLimit, "mem-limit", 0, maxBytes, "soft limit of the Go heap; 0 leaves it to GOMEMLIMIT")
 	s.Group("Security")
 	tlsFiles(s, o, "tls1.2")
+	authServers(s, o)
+	httpTokens(s, o)
 	s.Group("Limits")
 	limits(s, o)
 	compression(s, o)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/commitlog"
 	"github.com/weirmq/weir/internal/lookup/registrar"
@@ -34,6 +35,9 @@ type Node struct {
 	tcpLn  net.Listener
 	httpLn net.Listener
 	tls    *tlsconf.Source
+	// authority is nil unless there are AUTH servers, guard unless HTTP needs tokens.
+	authority *auth.Authority
+	guard     *auth.Guard
 	// httpsLn is nil without a certificate.
 	httpsLn net.Listener
 
@@ -67,6 +71,9 @@ func (n *Node) start() error {
 		return err
 	}
 	if err := n.openTLS(); err != nil {
+		return err
+	}
+	if err := n.openAuth(); err != nil {
 		return err
 	}
 	if o.MemoryLimit > 0 {
@@ -139,6 +146,7 @@ func (n *Node) openDoors() error {
 	}
 	tcp := o.TCP
 	tcp.Logger, tcp.Version = o.Logger, version.NSQ
+	tcp.Authority = n.authority
 	tcp.TLS, tcp.TLSRequired = n.tls.Server(), o.TLSRequired != TLSOptional
 	if n.tcp, err = nsqtcp.New(n.broker, tcp); err != nil {
 		return err
@@ -169,6 +177,7 @@ func (n *Node) openHTTP() error {
 	if err != nil {
 		return err
 	}
+	settings.Guard = n.guard
 	settings.TLSRequired, settings.HTTPSPort = o.TLSRequired == TLSEverywhere, port(n.httpsLn)
 	settings.Settings["nsqlookupd_tcp_addresses"] = n.lookupSetting()
 	if n.http, err = nsqhttp.New(n.broker, settings); err != nil {

@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/commitlog"
 	"github.com/weirmq/weir/internal/lookup/lookupd"
@@ -62,6 +63,12 @@ type Options struct {
 	// DiscoveryTCPAddress and DiscoveryHTTPAddress are where the node's own lookup service listens. The default is that it has none:
 	// DiscoveryTCPAddress is empty.
 	DiscoveryTCPAddress, DiscoveryHTTPAddress string
+	// Auth names the AUTH servers, which are then asked what each client of TCP may do. TLS is set by Start.
+	Auth auth.AuthorityOptions
+	// HTTPTokenFile is a file with the tokens of operators. HTTPAuthServer lets the AUTH servers judge other tokens. With one of
+	// them, or both, requests to the HTTP API need a token. Default: everybody is let in.
+	HTTPTokenFile  string
+	HTTPAuthServer bool
 	// MemoryLimit is the soft limit of the Go heap in bytes (GOMEMLIMIT); 0 leaves that to the environment.
 	MemoryLimit int64
 	// StopTimeout is how long a graceful stop may take before connections are broken off. Default 20s.
@@ -112,7 +119,7 @@ func (o *Options) Validate() error {
 	case o.TCP.MaxMsgSize > MaxBodyBytes:
 		return fmt.Errorf("max-msg-size %d: must be at most %d, half of the largest segment", o.TCP.MaxMsgSize, MaxBodyBytes)
 	}
-	if err := o.checkTLS(); err != nil {
+	if err := o.checkSecurity(); err != nil {
 		return err
 	}
 	return o.TCP.Validate()

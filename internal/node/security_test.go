@@ -6,6 +6,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +118,69 @@ func TestStartRefusesCertificatesThatCannotBeUsed(t *testing.T) {
 			t.Errorf("%s: it starts", name)
 		} else if !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: got %q, want one line with %q", name, err, c.want)
+		}
+	}
+}
+
+func TestHTTPAsksForATokenIfThereAreTokens(t *testing.T) {
+	const operator = "token-of-the-operator"
+	tokens := filepath.Join(t.TempDir(), "tokens")
+	if err := os.WriteFile(tokens, []byte(operator+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("secret") == "client" {
+			io.WriteString(w, `{"ttl":60,"authorizations":[{"topic":"^mine$","channels":["^c$","^$"],"permissions":["publish","subscribe"]}]}`)
+		}
+	}))
+	defer server.Close()
+	o := testOptions(t.TempDir())
+	o.HTTPTokenFile, o.HTTPAuthServer, o.Auth.Addresses = tokens, true, []string{server.URL}
+	n := start(t, o)
+	defer n.Stop()
+	for _, c := range []struct {
+		token, method, target string
+		status                int
+	}{
+		{"", "GET", "/ping", 200}, {"", "GET", "/stats", 401}, {"", "GET", "/metrics", 401}, {"", "POST", "/pub?topic=mine", 401},
+		{"", "GET", "/debug/pprof/", 401}, {"", "GET", "/config/log_level", 401}, {"", "GET", "/no/such/path", 401},
+		{"nobody", "GET", "/stats", 503},
+		{"client", "GET", "/stats", 200}, {"client", "POST", "/pub?topic=mine", 200}, {"client", "POST", "/pub?topic=other", 403},
+		{"client", "POST", "/mpub?topic=other", 403}, {"client", "POST", "/channel/create?topic=mine&channel=c", 200},
+		{"client", "POST", "/channel/create?topic=mine&channel=d", 403}, {"client", "POST", "/topic/create?topic=other", 403},
+		{"client", "POST", "/topic/delete?topic=mine", 403}, {"client", "POST", "/topic/pause?topic=mine", 403},
+		{"client", "GET", "/config/log_level", 403}, {"client", "GET", "/debug/pprof/heap", 403},
+		{"client", "POST", "/pub?topic=mine;topic=other", 403},
+		{operator, "GET", "/metrics", 200}, {operator, "POST", "/pub?topic=other", 200}, {operator, "GET", "/config/log_level", 400},
+		{operator, "POST", "/topic/delete?topic=mine", 200}, {operator, "GET", "/no/such/path", 404},
+	} {
+		r, err := http.NewRequest(c.method, "http://"+n.HTTPAddr()+c.target, strings.NewReader("body"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.token != "" {
+			r.Header.Set("Authorization", "Bearer "+c.token)
+		}
+		resp, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != c.status {
+			t.Errorf("%q %s %s: %d, want %d", c.token, c.method, c.target, resp.StatusCode, c.status)
+		}
+	}
+	for name, change := range map[string]func(*Options){
+		"no AUTH server":     func(o *Options) { o.Auth.Addresses = nil },
+		"bad address":        func(o *Options) { o.Auth.Addresses = []string{"ftp://x"} },
+		"missing token file": func(o *Options) { o.HTTPTokenFile = "/does/not/exist" },
+	} {
+		o := o
+		o.DataPath = t.TempDir()
+		change(&o)
+		if n, err := Start(o); err == nil {
+			n.Stop()
+			t.Errorf("%s: it starts", name)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/version"
 )
@@ -26,6 +27,8 @@ type Options struct {
 	// TLSRequired refuses what does not come by TLS, and names HTTPSPort. Default: everything is answered.
 	TLSRequired bool
 	HTTPSPort   int
+	// Guard stands before every endpoint but /ping. Default: none, everybody is let in.
+	Guard *auth.Guard
 	// Started is when the node was started. Default: now.
 	Started time.Time
 	// MaxMsgSize bounds one message, in bytes. Default 1 MiB.

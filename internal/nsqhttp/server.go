@@ -40,6 +40,9 @@ func New(b *broker.Broker, options Options) (*Server, error) {
 	s.bodies.limit = options.BodyBytes
 	s.door = httpdoor.Door{Routes: s.table(), Translate: translate, Logger: options.Logger}
 	handler := http.Handler(&s.door)
+	if options.Guard != nil {
+		handler = options.Guard.Handler(handler, needs)
+	}
 	if options.TLSRequired {
 		handler = s.requireTLS(handler)
 	}
