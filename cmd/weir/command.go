@@ -27,6 +27,8 @@ func commands() []command {
 		{name: "nsqd", summary: "run a node with nsqd's flags and defaults", nsq: true, run: runNsqd},
 		{name: "nsqlookupd", summary: "tell consumers which nodes have a topic", nsq: true, run: runNsqlookupd},
 		{name: "nsqadmin", summary: "show and steer nodes in a browser", nsq: true, run: runNsqadmin},
+		{name: "import", summary: "bring a stock nsqd's data directory into Weir", run: runImport},
+		{name: "export", summary: "write topics and messages as a stock nsqd's data directory", run: runExport},
 		{name: "log", summary: "inspect, verify or repair a data directory", run: runLog},
 		{name: "version", summary: "print the version", run: runVersion},
 		{name: "to_nsq", summary: "publish the lines of stdin to a topic", nsq: true, run: runToNSQ},

@@ -117,7 +117,9 @@ func (n *Node) openBroker() error {
 	settings := o.Broker
 	settings.Logger = o.Logger
 	settings.MaxMsgTimeout = o.TCP.MaxMsgTimeout
-	settings.KnownChannels = n.discovery.registrar.Known
+	if n.discovery.registrar != nil {
+		settings.KnownChannels = n.discovery.registrar.Known
+	}
 	recovery := startProgress(n.logs, o.Terminal)
 	defer recovery.stop()
 	var err error

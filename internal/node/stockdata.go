@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// ImportDir is the folder of a data directory in which an import is prepared. While it is there, the import is not complete.
+const ImportDir = "weir-import"
+
 // refuseStockData refuses a directory that holds a stock nsqd's data: its backlog must not be ignored, and its files must not
 // be mixed with ours. A directory that a Weir node has begun is not looked at again.
 func refuseStockData(dir string) error {
@@ -21,9 +24,9 @@ func refuseStockData(dir string) error {
 		return fmt.Errorf("read data directory: %w", err)
 	}
 	for _, e := range entries {
-		if name := e.Name(); name == "nsqd.dat" || strings.Contains(name, ".diskqueue.") {
-			return fmt.Errorf("data directory %s holds %s of a stock nsqd, which this version cannot import: drain it with the "+
-				"stock nsqd first, then move its files away, or give another --data-path", dir, name)
+		if name := e.Name(); name == "nsqd.dat" || name == ImportDir || strings.Contains(name, ".diskqueue.") {
+			return fmt.Errorf("data directory %s holds %s of a stock nsqd: bring its topics, channels and messages into Weir with "+
+				"`weir import nsq %s`, or give another --data-path", dir, name, dir)
 		}
 	}
 	return nil

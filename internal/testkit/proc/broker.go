@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,8 +23,10 @@ var ErrEnded = errors.New("the process ended before it was ready")
 // Broker is a weir node on free ports of the loopback interface. Its runs are ended by Kill and Stop and begun by Start; data and
 // addresses stay. One goroutine calls Start, Kill and Stop; the rest may be called from any while a run lasts.
 type Broker struct {
-	// Binary, DataPath and Args (more flags of weir serve) may be changed between runs.
+	// Binary, Command, DataPath and Args (more flags) may be changed between runs. Command stands before the flags: nil is
+	// serve; a stock nsqd has none, which is empty but not nil.
 	Binary   string
+	Command  []string
 	DataPath string
 	Args     []string
 	Env      []string
@@ -51,8 +54,12 @@ func (b *Broker) HTTP() string { return b.http }
 // Start runs the node and waits until /ping answers OK. It returns how long that took.
 func (b *Broker) Start() (time.Duration, error) {
 	began := time.Now()
-	args := append([]string{"serve", "--data-path", b.DataPath, "--tcp-address", b.tcp, "--http-address", b.http,
-		"--discovery-tcp-address", ""}, b.Args...)
+	args := []string{"serve", "--discovery-tcp-address", ""}
+	if b.Command != nil {
+		args = slices.Clone(b.Command)
+	}
+	args = append(args, "--data-path", b.DataPath, "--tcp-address", b.tcp, "--http-address", b.http)
+	args = append(args, b.Args...)
 	p, err := Start(Spec{Path: b.Binary, Args: args, Env: b.Env})
 	if err != nil {
 		return 0, err
