@@ -24,16 +24,6 @@ export function decodeBase64(base64) {
 }
 
 /**
- * The base64 text of bytes.
- * @param {Uint8Array} raw
- */
-export function encodeBase64(raw) {
-	let binary = "";
-	for (let i = 0; i < raw.length; i += 8192) binary += String.fromCharCode(...raw.subarray(i, i + 8192));
-	return btoa(binary);
-}
-
-/**
  * A JSON document, or undefined. Numbers stand as they are written, so that no digit of a large one is lost.
  * @param {string} text
  * @returns {{value: any} | undefined}

@@ -48,7 +48,7 @@ export function show(content) {
 	open.set({ content });
 }
 
-export function closeDialog() {
+function closeDialog() {
 	open.set(null);
 }
 

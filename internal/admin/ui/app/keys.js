@@ -65,7 +65,7 @@ function focusSearch() {
  * @param {1 | -1} by
  */
 function stepRow(by) {
-	const links = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("tbody th a, tbody th button")]);
+	const links = /** @type {HTMLElement[]} */ ([...document.querySelectorAll("tbody th a, .message-row")]);
 	if (links.length === 0) return;
 	const at = links.indexOf(/** @type {HTMLElement} */ (document.activeElement));
 	const next = at < 0 ? (by > 0 ? 0 : links.length - 1) : Math.min(Math.max(at + by, 0), links.length - 1);

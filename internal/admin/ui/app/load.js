@@ -78,7 +78,7 @@ const shownWarnings = 10;
  * What an answer leaves out: some of the nodes did not say theirs, or nonsense.
  * @param {{warnings: string[]}} props
  */
-export function Warnings({ warnings }) {
+function Warnings({ warnings }) {
 	const lines = warnings.map((w) => String(w).replace(/^WARNING: /, "").trim()).filter(Boolean);
 	if (lines.length === 0) return null;
 	return html`<div class="notice warn" role="alert">
