@@ -98,7 +98,7 @@ func (n *conn) send(parts ...string) *conn {
 // hangUp closes the sending side: the server reads the end of the input.
 func (n *conn) hangUp() *conn {
 	n.client.note("%s> end of input", n.name)
-	if tcp, ok := n.raw.Conn.(*net.TCPConn); ok {
+	if tcp, ok := n.raw.Conn.(interface{ CloseWrite() error }); ok {
 		tcp.CloseWrite()
 	}
 	return n

@@ -292,6 +292,16 @@ func aloneConversations() []aloneConversation {
 			c.get("/stats?format=json&include_mem=false&include_clients=false&topic=" + c.topic)
 			c.get("/stats?format=json&include_mem=false&include_clients=false&channel=other&topic=" + c.topic)
 		}}, []string{"--e2e-processing-latency-percentile=0.5,0.99", "--e2e-processing-latency-percentile=1.0", "--e2e-processing-latency-window-time=20s"}},
+		{conversation{"unix sockets", func(c *client) {
+			c.get("/info")
+			c.get("/config/broadcast_tcp_port")
+			n := c.consume("", "ch", 1, `{"feature_negotiation":true,"client_id":"me","hostname":"here","user_agent":"test/1"}`)
+			n.send("PUB "+c.topic+"\n", body("x")).readBoth().send("FIN " + n.id + "\n")
+			c.settle("ch", 0, 0, 0)
+			c.get("/stats?format=json&include_mem=false")
+			c.get("/stats?include_mem=false")
+			n.hangUp().read()
+		}}, []string{unixSockets}},
 		{conversation{"log level changed", func(c *client) {
 			for _, level := range []string{"debug", "info", "Warn", "error", "fatal", "info"} {
 				c.request("PUT", "/config/log_level", level)

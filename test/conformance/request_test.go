@@ -3,9 +3,12 @@
 package conformance
 
 import (
+	"context"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -14,7 +17,23 @@ import (
 
 var httpClient = &http.Client{
 	Timeout:       30 * time.Second,
+	Transport:     &http.Transport{DialContext: dialHTTP},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// socketHost ends the host names that stand for unix sockets: what is before it is the path, in hexadecimal digits.
+const socketHost = ".socket:80"
+
+// dialHTTP connects to host and port, or to a unix socket.
+func dialHTTP(ctx context.Context, network, address string) (net.Conn, error) {
+	if path, ok := strings.CutSuffix(address, socketHost); ok {
+		plain, err := hex.DecodeString(path)
+		if err != nil {
+			return nil, err
+		}
+		network, address = "unix", string(plain)
+	}
+	return new(net.Dialer).DialContext(ctx, network, address)
 }
 
 // comparedHeaders are the headers that clients look at.
@@ -114,7 +133,7 @@ func (c *client) settle(channel string, depth, inFlight, deferred int64) {
 // settleWithin is settle with a patience of its own.
 func (c *client) settleWithin(patience time.Duration, channel string, depth, inFlight, deferred int64) {
 	want := counts{0, depth, inFlight, deferred}
-	var got counts
+	got := counts{-1, -1, -1, -1} // not yet looked
 	for end := time.Now().Add(patience); c.err == nil && got != want && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		got = c.counts(channel)
 		if got == want {

@@ -3,9 +3,12 @@
 package conformance
 
 import (
+	"encoding/hex"
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,10 +39,19 @@ func startPair(t *testing.T, flags ...string) pair {
 	}
 }
 
+// unixSockets stands among the flags of servers that should listen at unix sockets.
+const unixSockets = "on unix sockets"
+
 func startServer(t *testing.T, name, binary string, args, flags []string) *server {
 	t.Helper()
 	s := &server{name: name, tcp: freeAddress(t), http: freeAddress(t), data: t.TempDir()}
-	args = append(args, "--data-path="+s.data, "--tcp-address="+s.tcp, "--http-address="+s.http, "--broadcast-address=127.0.0.1")
+	listen := s.http
+	if slices.Contains(flags, unixSockets) {
+		flags = slices.DeleteFunc(slices.Clone(flags), func(flag string) bool { return flag == unixSockets })
+		s.tcp, listen = filepath.Join(s.data, "tcp.sock"), filepath.Join(s.data, "http.sock")
+		s.http = hex.EncodeToString([]byte(listen)) + strings.TrimSuffix(socketHost, ":80")
+	}
+	args = append(args, "--data-path="+s.data, "--tcp-address="+s.tcp, "--http-address="+listen, "--broadcast-address=127.0.0.1")
 	p, err := proc.Start(proc.Spec{Path: binary, Args: append(args, flags...)})
 	if err != nil {
 		t.Fatal(err)
@@ -80,7 +92,7 @@ func (s *server) withoutPlace(text string) string {
 }
 
 func (s *server) ready() bool {
-	resp, err := http.Get("http://" + s.http + "/ping")
+	resp, err := httpClient.Get("http://" + s.http + "/ping")
 	if err != nil {
 		return false
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"time"
 )
@@ -67,9 +68,13 @@ func Dial(addr string) (*Conn, error) {
 	return c, nil
 }
 
-// DialSilent connects and sends nothing.
+// DialSilent connects and sends nothing. An address with a slash is the path of a unix socket.
 func DialSilent(addr string) (*Conn, error) {
-	nc, err := net.DialTimeout("tcp", addr, dialTimeout)
+	network := "tcp"
+	if strings.Contains(addr, "/") {
+		network = "unix"
+	}
+	nc, err := net.DialTimeout(network, addr, dialTimeout)
 	if err != nil {
 		return nil, err
 	}
