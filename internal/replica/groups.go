@@ -159,6 +159,7 @@ func (gs *Groups) Open(id LogID, machine broker.Machine, config GroupConfig) (*G
 		logger: gs.logger.With(slog.String("log", commitlog.LogID(id).String()), slog.Uint64("replica", config.Self))}
 	g.inbox.idle = sync.NewCond(&g.inbox)
 	g.schedule = schedule{workers: gs.workers, idle: sync.NewCond(&gs.workers.mu)}
+	g.damaged = func(err error) { g.call(func() { g.fail(err) }) }
 	disk, err := gs.openDisk(id, g, config.Self)
 	if err != nil {
 		return nil, err

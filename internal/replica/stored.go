@@ -17,6 +17,8 @@ type stored struct {
 	high atomic.Int64                  // high watermark
 	// looked tells that the checkpoint was read, and with it where carried messages are.
 	looked atomic.Bool
+	// damaged is told what a reader could not read, where another replica can be read instead. nil: nobody is told.
+	damaged func(error)
 }
 
 func (s *stored) log() *commitlog.Log { return s.disk.Load() }
@@ -79,6 +81,10 @@ func (r *reader) Batch(offset record.Offset) (record.Batch, int64, error) {
 		r.disk, r.reads = disk, disk.NewReader()
 	}
 	batch, time, err := r.reads.Batch(offset, record.Offset(r.stored.high.Load()))
+	var damage *commitlog.DamageError
+	if r.stored.damaged != nil && errors.As(err, &damage) {
+		r.stored.damaged(err)
+	}
 	return batch, time, translate(err)
 }
 
