@@ -44,9 +44,9 @@ func (n *fakeNode) port() int {
 }
 
 func (n *fakeNode) answer(w http.ResponseWriter, r *http.Request) {
+	time.Sleep(n.delay)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	time.Sleep(n.delay)
 	if text, ok := n.broken[r.URL.Path]; ok {
 		io.WriteString(w, text)
 		return
@@ -85,6 +85,12 @@ func (n *fakeNode) stats(w io.Writer, params url.Values) {
 	json.NewEncoder(w).Encode(map[string]any{"version": "1.3.0", "health": "OK", "start_time": 1000, "topics": topics})
 }
 
+func (n *fakeNode) names() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Sorted(maps.Keys(n.topics))
+}
+
 // requests returns what was asked of the node besides /info and /stats.
 func (n *fakeNode) requests() []string {
 	n.mu.Lock()
@@ -118,13 +124,13 @@ func (l *fakeLookupd) answer(w http.ResponseWriter, r *http.Request) {
 	topic := r.URL.Query().Get("topic")
 	producers, names := []any{}, slices.Collect(maps.Keys(l.known))
 	for _, n := range l.nodes {
-		own := slices.Sorted(maps.Keys(n.topics))
+		own := n.names()
 		names = append(names, own...)
 		var tombstones []bool
 		for _, name := range own {
 			tombstones = append(tombstones, l.tombstones[name])
 		}
-		if _, has := n.topics[topic]; has || r.URL.Path == "/nodes" {
+		if slices.Contains(own, topic) || r.URL.Path == "/nodes" {
 			producers = append(producers, map[string]any{"remote_address": "127.0.0.1:7", "hostname": "host", "broadcast_address": "127.0.0.1",
 				"tcp_port": 1, "http_port": n.port(), "version": "1.3.0", "topics": own, "tombstones": tombstones})
 		}

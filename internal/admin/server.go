@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/admin/access"
+	"github.com/weirmq/weir/internal/admin/live"
 	"github.com/weirmq/weir/internal/admin/upstream"
 	"github.com/weirmq/weir/internal/httpdoor"
 )
@@ -33,6 +34,7 @@ type Server struct {
 	lookupds atomic.Pointer[[]string]
 	client   *upstream.Client
 	guard    *access.Guard
+	hub      *live.Hub
 	assets   *assets
 	door     httpdoor.Door
 	mux      httpdoor.Mux
@@ -62,6 +64,7 @@ func New(options Options) (*Server, error) {
 	s.guard = access.NewGuard(access.Options{
 		Tokens: options.Tokens, Header: options.ACLHeader, AdminUsers: options.AdminUsers, Bodies: options.Bodies, CookiePath: s.assets.base,
 	})
+	s.hub = live.NewHub(s.client, s.places, options.Interval)
 	s.graphite, _ = url.Parse(options.GraphiteURL) // Validate looked at it
 	s.door.Logger = options.Logger
 	s.routes()
@@ -103,6 +106,14 @@ func (s *Server) routes() {
 	handle("/api/v1/session", get(s.own(s.session)))
 	handle("/api/v1/login", httpdoor.Post(s.login))
 	handle("/api/v1/logout", httpdoor.Post(s.logout))
+	handle("/api/v1/stream", get(s.stream))
+	handle("/api/v1/overview", get(s.own(s.seeing(s.overview))))
+	handle("/api/v1/topics", get(s.own(s.seeing(s.topicTable))))
+	handle("/api/v1/nodes", get(s.own(s.seeing(s.nodeTable))))
+	handle("/api/v1/history", get(s.own(s.seeing(s.history))))
+	handle("/api/v1/lookup", get(s.own(s.seeing(s.lookup))))
+	handle("/api/v1/publish", httpdoor.Post(s.own(s.acting(s.publish))))
+	handle("/api/v1/nodes/{node}/{path...}", httpdoor.Methods{"GET": s.relay, "POST": s.relay})
 }
 
 // Serve answers requests until Close, then returns nil. It takes over the listener.
@@ -122,6 +133,7 @@ func (s *Server) Close(ctx context.Context) error {
 		s.http.Close()
 	}
 	s.runs.Wait()
+	s.hub.Wait()
 	s.client.Close()
 	return err
 }
@@ -270,9 +282,23 @@ func (s *Server) patience() time.Duration { return 3 * s.options.RequestTimeout 
 // acting refuses who may not act.
 func (s *Server) acting(answer func(*http.Request) (any, error)) func(*http.Request) (any, error) {
 	return func(r *http.Request) (any, error) {
-		if who(r).Role != access.Admin {
+		asking := who(r)
+		if !asking.LoggedIn() {
+			return nil, errLogin
+		}
+		if asking.Role != access.Admin {
 			s.options.Logger.Warn("admin action refused", audit(r)...)
 			return nil, errForbidden
+		}
+		return answer(r)
+	}
+}
+
+// seeing refuses who is not logged in.
+func (s *Server) seeing(answer func(*http.Request) (any, error)) func(*http.Request) (any, error) {
+	return func(r *http.Request) (any, error) {
+		if asking := who(r); !asking.LoggedIn() {
+			return nil, errLogin
 		}
 		return answer(r)
 	}

@@ -67,10 +67,10 @@ func (c *Client) Act(ctx context.Context, places Places, target Target, action s
 func (c *Client) Delete(ctx context.Context, places Places, target Target) Failures {
 	nodes, _, failures := c.Producers(ctx, places, target.Topic)
 	deleted := c.postAll(ctx, places.Lookupds, target.path("delete"))
-	deleted.Errors = slices.DeleteFunc(deleted.Errors, notFound) // it is gone: what was wanted
+	deleted.Errors = slices.DeleteFunc(deleted.Errors, NotFound) // it is gone: what was wanted
 	failures.Add(deleted)
 	deleted = c.postAll(ctx, addresses(nodes), target.path("delete"))
-	deleted.Errors = slices.DeleteFunc(deleted.Errors, notFound)
+	deleted.Errors = slices.DeleteFunc(deleted.Errors, NotFound)
 	failures.Add(deleted)
 	return failures
 }
@@ -88,13 +88,13 @@ func (c *Client) Tombstone(ctx context.Context, places Places, node, topic strin
 		return failures
 	}
 	deleted := c.postAll(ctx, []string{nodes[at].Address}, target.path("delete"))
-	deleted.Errors = slices.DeleteFunc(deleted.Errors, notFound)
+	deleted.Errors = slices.DeleteFunc(deleted.Errors, NotFound)
 	failures.Add(deleted)
 	return failures
 }
 
-// notFound reports that an error is an answer 404.
-func notFound(err error) bool {
+// NotFound reports whether an error is an answer 404.
+func NotFound(err error) bool {
 	var refused *AnswerError
 	return errors.As(err, &refused) && refused.Status == http.StatusNotFound
 }

@@ -53,3 +53,8 @@ func each[T any](ctx context.Context, c *Client, items []T, ask func(context.Con
 	asking.Wait()
 	return failures
 }
+
+// Each calls ask for all nodes, at most Options.Concurrency at a time, and waits. What ask returns counts as a failure of its node.
+func (c *Client) Each(ctx context.Context, nodes []*Node, ask func(context.Context, int, *Node) error) Failures {
+	return each(ctx, c, nodes, ask)
+}

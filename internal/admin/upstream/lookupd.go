@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"slices"
 
@@ -84,4 +85,17 @@ func (c *Client) TopicNames(ctx context.Context, places Places) ([]string, Failu
 		return err
 	}))
 	return union(lists), failures
+}
+
+// Ping asks lookup services whether they are there.
+func (c *Client) Ping(ctx context.Context, lookupds []string) []LookupdState {
+	states := make([]LookupdState, len(lookupds))
+	each(ctx, c, lookupds, func(ctx context.Context, i int, address string) error {
+		states[i] = LookupdState{Address: address, Up: true}
+		if _, err := c.call(ctx, http.MethodGet, address, "/ping", nil); err != nil {
+			states[i].Up, states[i].Error = false, err.Error()
+		}
+		return nil
+	})
+	return states
 }
