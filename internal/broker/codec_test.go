@@ -97,6 +97,7 @@ func TestPartitionStateGoldenBytes(t *testing.T) {
 func FuzzDecodePartitionState(f *testing.F) {
 	f.Add(exampleState())
 	f.Add([]byte{1, 0, 0, 0, 0, 0, 0})
+	f.Add(relaysState())
 	f.Fuzz(func(t *testing.T, state []byte) {
 		p := statePartition()
 		if p.Restore(state, 1) != nil {

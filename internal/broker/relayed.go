@@ -10,8 +10,9 @@ import (
 // p.Owner. A batch with a record.Relay that is in the log already, from an earlier attempt, is answered as committed and not
 // appended again (p.Base and p.Index are not set then); one whose first attempt is under way shares its outcome.
 //
-// Sequences of one relay come in order. One that was refused (any error but ErrUnknown) is not used again: another attempt
-// takes a new one. Errors: ErrNotLeader, record's for bytes that are no batch, those of the log.
+// Sequences of one relay begin at 1, rise by one for each batch for this log, and come in order; what was left out or refused may
+// come later, as long as it is among the last maxGaps that were left out: of older ones the outcome is ErrUnknown. Errors:
+// ErrNotLeader, record's for bytes that are no batch, those of the log.
 func (b *Broker) Relayed(id LogID, p *Proposal) {
 	part := b.partition(id)
 	batch, err := record.ParseBatch(p.Payload)

@@ -40,6 +40,8 @@ type logState struct {
 	// leadership that the machine knows of.
 	elected, told record.Index
 
+	lag int // steps that a follower goes on waiting for a checkpoint to be restored from
+
 	waiting  map[record.Index]*broker.Proposal // committed, to be answered once applied
 	refusals []refusal                         // to be delivered by the next step
 }

@@ -22,7 +22,8 @@ type Options struct {
 	Refuse float64
 	// Depose is the probability that a step of a leader is the loss of its leadership. Default 0.
 	Depose float64
-	// Snapshot is the probability that a step of a follower that lags is a Restore of another node's checkpoint. Default 0.
+	// Snapshot is the probability that a step of a follower is the beginning of a lag that a Restore of another node's
+	// checkpoint ends. Default 0.
 	Snapshot float64
 	// MaxPending bounds the uncommitted tail of a log in entries; a proposal above it gets ErrFull. Default 4,096.
 	MaxPending int

@@ -136,8 +136,11 @@ func (l *Log) decideLocked() []event {
 		g.commitLocked(some(len(g.mu.tail)))
 	}
 	events := l.noticesLocked()
-	if restore := l.restoreLocked(); restore != nil {
-		return append(events, restore)
+	if l.lagsLocked() {
+		if restore := l.restoreLocked(); restore != nil {
+			events = append(events, restore)
+		}
+		return events
 	}
 	upTo := len(g.mu.committed)
 	if g.mu.leader != l {
@@ -146,12 +149,26 @@ func (l *Log) decideLocked() []event {
 	return append(events, l.applyLocked(upTo)...)
 }
 
-// restoreLocked replaces what a follower that lags has by another node's checkpoint, if it is to; nil if not.
+// lagSteps is for how many steps a follower waits for a checkpoint that it can be restored from.
+const lagSteps = 100
+
+// lagsLocked reports whether a follower applies nothing in this step, because it waits for a checkpoint.
+func (l *Log) lagsLocked() bool {
+	g := l.group
+	if g.mu.leader == l || l.mu.told != 0 || len(l.mu.waiting) > 0 {
+		l.mu.lag = 0
+		return false
+	}
+	if l.mu.lag == 0 && g.chanceLocked(l.node.options.Snapshot) {
+		l.mu.lag = lagSteps
+	}
+	l.mu.lag = max(l.mu.lag-1, 0)
+	return l.mu.lag > 0
+}
+
+// restoreLocked replaces what a follower has by another node's checkpoint, if there is one above it; nil if not.
 func (l *Log) restoreLocked() event {
 	g := l.group
-	if g.mu.leader == l || l.mu.told != 0 || len(l.mu.waiting) > 0 || !g.chanceLocked(l.node.options.Snapshot) {
-		return nil
-	}
 	for _, o := range g.mu.open {
 		n := len(o.disk.checkpoints)
 		if o == l || n == 0 || o.disk.checkpoints[n-1].at <= l.mu.applied {
@@ -159,6 +176,7 @@ func (l *Log) restoreLocked() event {
 		}
 		l.disk.copyLocked(o.disk)
 		c := l.disk.checkpoints[0]
+		l.mu.lag = 0
 		l.mu.applied, l.mu.next = c.at, g.mu.committed[c.at-1].entry.Next()
 		return func() {
 			if err := l.machine.Restore(slices.Clone(c.state), c.at); err != nil {
