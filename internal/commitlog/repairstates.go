@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"github.com/weirmq/weir/internal/record"
-
 	"github.com/weirmq/weir/internal/vfs"
 )
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -130,7 +131,7 @@ func formAll(t *testing.T, what string, w *town, disks map[string]*vfs.Mem, seed
 	var mu sync.Mutex
 	got := make(map[string]Identity)
 	var nodes sync.WaitGroup
-	for name, disk := range disks {
+	for name, disk := range maps.Clone(disks) { // the nodes put others in their places
 		nodes.Go(func() {
 			for {
 				v, err := w.life(ctx, disk, name, three, nil, nil)
