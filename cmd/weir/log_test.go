@@ -22,7 +22,7 @@ func startNode(t *testing.T, data string) *node.Node {
 	o := node.DefaultOptions()
 	o.DataPath, o.TCPAddress, o.HTTPAddress = data, "127.0.0.1:0", "127.0.0.1:0"
 	o.Logger = slog.New(slog.DiscardHandler)
-	n, err := node.Start(o)
+	n, err := node.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func runServe(ctx context.Context, p process) error {
 func runNode(ctx context.Context, p process, command string, n *config.Node, hello func(io.Writer, *node.Node)) error {
 	n.Options.Logger = newLogger(p, &n.LogLevel, n.LogFormat)
 	n.Options.Terminal = terminal(p.err)
-	running, err := node.Start(n.Options)
+	running, err := node.Start(ctx, n.Options)
 	if err != nil {
 		return fmt.Errorf("%s: %w", command, err)
 	}

@@ -29,6 +29,9 @@ type Options struct {
 	Dir   string
 	// Alone opens local topics' logs and watches the disk.
 	Alone *replica.Logs
+	// Forgetful says why the disk may have lost what it had promised; "" if it has not. Replicas that hold anything do not start
+	// then.
+	Forgetful string
 	// Tick is the unit of Raft's time. Default 200ms.
 	Tick time.Duration
 	// Logger takes what an operator should know. Default: discard.
@@ -78,7 +81,7 @@ func New(o Options) (*Cluster, error) {
 	c.places[catalogLog] = catalogPlace(o.Members, o.Self)
 	var err error
 	c.groups, err = replica.NewGroups(replica.GroupsOptions{Store: o.Store, FS: o.FS, Dir: o.Dir, Space: o.Alone.Space(),
-		Self: o.Self, Peers: &peers{c}, Logger: o.Logger, Tick: o.Tick})
+		Self: o.Self, Peers: &peers{c}, Logger: o.Logger, Tick: o.Tick, Forgetful: o.Forgetful})
 	if err != nil {
 		return nil, fmt.Errorf("join cluster: %w", err)
 	}

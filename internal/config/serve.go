@@ -57,6 +57,8 @@ func Serve(n *Node) *Set {
 		"this node's lookup service, where brokers register; empty: none", orNothing(&o.DiscoveryTCPAddress, address(&o.DiscoveryTCPAddress)))
 	s.Func("discovery-http-address", "HOST:PORT", "LISTEN:"+lookupHTTPPort, addressForm, "this node's lookup service, where consumers ask",
 		address(&o.DiscoveryHTTPAddress))
+	s.Group("Cluster")
+	cluster(s, o)
 	s.Group("Durability and space")
 	syncPolicy(s, o)
 	retention(s, o)
@@ -81,6 +83,8 @@ func Serve(n *Node) *Set {
 		fillAddress(&o.TCPAddress, listen, tcpPort)
 		fillAddress(&o.HTTPAddress, listen, httpPort)
 		fillAddress(&o.HTTPSAddress, listen, httpsPort)
+		fillAddress(&o.Cluster.PeerAddress, listen, peerPort)
+		fillAddress(&o.Cluster.GossipAddress, listen, gossipPort)
 		finishSecurity(o)
 		fillAddress(&o.DiscoveryHTTPAddress, listen, lookupHTTPPort)
 		if s.byName["discovery-tcp-address"].source == "" {

@@ -146,8 +146,11 @@ func (s *Set) flagError(err error) error {
 
 // refuse returns the error for a value that a setting does not take.
 func (s *Set) refuse(where, value string, st *setting) error {
-	return &UsageError{Command: s.command, Where: where,
-		Problem: fmt.Sprintf("does not take %q", value), Accepts: st.accepts}
+	problem := fmt.Sprintf("does not take %q", value)
+	if st.hidden {
+		problem = "does not take this value"
+	}
+	return &UsageError{Command: s.command, Where: where, Problem: problem, Accepts: st.accepts}
 }
 
 // Refuse returns a UsageError about a setting whose value can only be judged beside others. It names the place where the

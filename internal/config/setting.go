@@ -19,6 +19,7 @@ type setting struct {
 	def         string // default, as text; "" says nothing in the help text
 	list        bool   // repeated flags accumulate
 	duration    bool   // in the file, a whole number is milliseconds, as in nsqd
+	hidden      bool   // the value is a secret, which no message repeats
 	flagOnly    bool   // neither the environment nor the file is looked at
 	source      string // where the value was given: "--name", "WEIR_NAME", "name in FILE"; "" for a default
 	set         func(string) error

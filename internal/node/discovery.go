@@ -22,6 +22,7 @@ type discovery struct {
 	registrar *registrar.Registrar
 	service   *lookupd.Server // nil if the node has none
 	others    atomic.Pointer[[]string]
+	cluster   atomic.Pointer[[]string] // lookup services of the other nodes of the cluster
 }
 
 // advertised is the registrar's view of the broker: consumers should find every topic.
@@ -93,7 +94,21 @@ func (n *Node) register() error {
 func (n *Node) SetLookupAddresses(addresses []string) {
 	others := append([]string{}, addresses...) // never nil: /config shows it as JSON
 	n.discovery.others.Store(&others)
-	all := slices.Clone(others)
+	n.announce()
+}
+
+// setClusterLookups replaces the lookup services of the other nodes of the cluster.
+func (n *Node) setClusterLookups(addresses []string) {
+	n.discovery.cluster.Store(&addresses)
+	n.announce()
+}
+
+// announce has the node registered wherever it should be.
+func (n *Node) announce() {
+	all := slices.Clone(*n.discovery.others.Load())
+	if cluster := n.discovery.cluster.Load(); cluster != nil {
+		all = append(all, *cluster...)
+	}
 	if n.discovery.service != nil {
 		all = append(all, reachable(n.discovery.service.TCPAddr()))
 	}

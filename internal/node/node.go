@@ -42,6 +42,8 @@ type Node struct {
 	httpsLn net.Listener
 
 	discovery discovery
+	member    membership
+	joined    sync.Mutex // while what gossip says is followed
 
 	stopPushing context.CancelFunc // nil unless statistics are pushed
 
@@ -49,14 +51,14 @@ type Node struct {
 	failedC chan error // a door that ended by itself
 }
 
-// Start opens the data directory, recovers what is in it and opens the doors. When it fails, everything is closed again; the
-// error says what the operator has to do.
-func Start(options Options) (*Node, error) {
+// Start opens the data directory, recovers what is in it and opens the doors. A node of a cluster that is not yet formed waits for
+// the others, until ctx ends. When it fails, everything is closed again; the error says what the operator has to do.
+func Start(ctx context.Context, options Options) (*Node, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}
 	n := &Node{options: options, started: time.Now(), failedC: make(chan error, 5)}
-	if err := n.start(); err != nil {
+	if err := n.start(ctx); err != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), options.StopTimeout)
 		defer cancel()
 		return nil, errors.Join(err, n.close(ctx))
@@ -65,7 +67,7 @@ func Start(options Options) (*Node, error) {
 }
 
 // start does the steps of Start; what it opened before an error is left to close.
-func (n *Node) start() error {
+func (n *Node) start(ctx context.Context) error {
 	o := &n.options
 	if err := refuseStockData(o.DataPath); err != nil {
 		return err
@@ -83,10 +85,13 @@ func (n *Node) start() error {
 		return err
 	}
 	n.discovery.registrar = registrar.New(registrar.Options{Logger: o.Logger})
-	if err := n.openBroker(); err != nil {
+	if err := n.openLookup(); err != nil {
 		return err
 	}
-	if err := n.openLookup(); err != nil {
+	if err := n.openCluster(ctx); err != nil {
+		return err
+	}
+	if err := n.openBroker(ctx); err != nil {
 		return err
 	}
 	if err := n.openDoors(); err != nil {
@@ -112,7 +117,7 @@ func (n *Node) openStorage() error {
 }
 
 // openBroker recovers all topics, and shows how far it is if that takes long.
-func (n *Node) openBroker() error {
+func (n *Node) openBroker(ctx context.Context) error {
 	o := &n.options
 	settings := o.Broker
 	settings.Logger = o.Logger
@@ -120,7 +125,11 @@ func (n *Node) openBroker() error {
 	if n.discovery.registrar != nil {
 		settings.KnownChannels = n.discovery.registrar.Known
 	}
-	recovery := startProgress(n.logs, o.Terminal)
+	var logs broker.Logs = n.logs
+	if n.member.cluster != nil {
+		logs, settings.Cluster = n.member.cluster, n.member.cluster
+	}
+	recovery := startProgress(logs, o.Terminal)
 	defer recovery.stop()
 	var err error
 	if n.broker, err = broker.Open(recovery, settings); err != nil {
@@ -128,6 +137,9 @@ func (n *Node) openBroker() error {
 	}
 	o.Logger.Info("data directory opened", "path", o.DataPath, "topics", len(n.broker.Topics()),
 		"sync", o.Store.Sync.String(), "took", time.Since(n.started).Round(time.Millisecond))
+	if n.member.cluster != nil {
+		n.settleIn(ctx)
+	}
 	return nil
 }
 
@@ -231,6 +243,7 @@ func (n *Node) Stop() error {
 // close closes what is open, top down.
 func (n *Node) close(ctx context.Context) error {
 	var errs []error
+	n.handOver(ctx)
 	if n.discovery.registrar != nil {
 		n.discovery.registrar.Close() // consumers should look elsewhere
 	}
@@ -261,15 +274,22 @@ func (n *Node) close(ctx context.Context) error {
 	if n.stopPushing != nil {
 		n.stopPushing()
 	}
-	n.serving.Wait()
+	if n.member.stop != nil {
+		n.member.stop()
+	}
 	if n.broker != nil {
 		errs = append(errs, n.broker.Close(ctx))
 	}
+	errs = append(errs, n.closeCluster())
+	n.serving.Wait()
 	if n.logs != nil {
 		n.logs.Close()
 	}
 	if n.store != nil {
 		errs = append(errs, n.store.Close())
+	}
+	if n.member.record != nil && errors.Join(errs...) == nil {
+		errs = append(errs, n.member.record.Stopped())
 	}
 	return errors.Join(errs...)
 }

@@ -28,7 +28,7 @@ func testOptions(dir string) Options {
 
 func start(t *testing.T, o Options) *Node {
 	t.Helper()
-	n, err := Start(o)
+	n, err := Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestStartRefusesWithOneClearLine(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			o := testOptions(t.TempDir())
 			c.change(&o)
-			n, err := Start(o)
+			n, err := Start(t.Context(), o)
 			if err == nil {
 				n.Stop()
 				t.Fatal("it starts")
@@ -190,7 +190,7 @@ func TestDirectoryIsFreeAfterAFailedStart(t *testing.T) {
 	dir := t.TempDir()
 	o := testOptions(dir)
 	o.TCPAddress = "256.0.0.1:0"
-	if n, err := Start(o); err == nil {
+	if n, err := Start(t.Context(), o); err == nil {
 		n.Stop()
 		t.Fatal("it starts")
 	}
@@ -205,7 +205,7 @@ func TestStockDataIsRefused(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		n, err := Start(testOptions(dir))
+		n, err := Start(t.Context(), testOptions(dir))
 		if err == nil {
 			n.Stop()
 			t.Fatalf("%s is ignored", name)

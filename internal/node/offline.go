@@ -3,9 +3,12 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/cluster/member"
+	"github.com/weirmq/weir/internal/vfs"
 )
 
 // Offline is a data directory opened by a node's own broker, without doors: for what moves data in and out of it.
@@ -17,7 +20,10 @@ func OpenOffline(options Options) (*Offline, error) {
 	n := &Node{options: options, started: time.Now(), failedC: make(chan error, 2)}
 	err := n.openStorage()
 	if err == nil {
-		err = n.openBroker()
+		err = refuseMember(options.DataPath)
+	}
+	if err == nil {
+		err = n.openBroker(context.Background())
 	}
 	o := &Offline{n}
 	if err != nil {
@@ -31,3 +37,11 @@ func (o *Offline) Broker() *broker.Broker { return o.node.broker }
 
 // Close records everything, and closes the directory.
 func (o *Offline) Close() error { return o.node.close(context.Background()) }
+
+// refuseMember refuses the data directory of a cluster's node: what changes there without the others is lost.
+func refuseMember(dir string) error {
+	if known, err := member.Exists(vfs.Disk(), dir); err != nil || !known {
+		return err
+	}
+	return fmt.Errorf("%s belongs to a node of a cluster; use a client of the running cluster instead", dir)
+}

@@ -1,9 +1,9 @@
 // Package node wires one node: storage, broker and doors, started in order and stopped in reverse.
 //
-//	Start:  stock NSQ data? ─► memory limit ─► store (lock, format) ─► logs ─► broker (recovery) ─► own lookup service ─► listeners
-//	        ─► doors ─► registration with lookup services
-//	Stop:   registration ─► doors (refuse new work, answer what is under way, requeue what is in flight) ─► broker (records every cursor,
-//	        writes checkpoints) ─► logs ─► store (records its end, unlocks)
+//	Start:  stock NSQ data? ─► memory limit ─► store (lock, format) ─► logs ─► own lookup service ─► cluster (gossip, identity, peers)
+//	        ─► broker (recovery) ─► listeners ─► doors ─► registration with lookup services
+//	Stop:   leadership handed over ─► registration ─► doors (refuse new work, answer what is under way, requeue what is in flight) ─► broker (records every cursor,
+//	        writes checkpoints) ─► cluster ─► logs ─► store (records its end, unlocks)
 //
 // It is the one place that knows all packages: they meet here and nowhere else. A Node's methods may be called from any
 // goroutine.
@@ -69,6 +69,8 @@ type Options struct {
 	// them, or both, requests to the HTTP API need a token. Default: everybody is let in.
 	HTTPTokenFile  string
 	HTTPAuthServer bool
+	// Cluster is the cluster that the node belongs to; without Cluster.Join it is alone.
+	Cluster ClusterOptions
 	// MemoryLimit is the soft limit of the Go heap in bytes (GOMEMLIMIT); 0 leaves that to the environment.
 	MemoryLimit int64
 	// StopTimeout is how long a graceful stop may take before connections are broken off. Default 20s.

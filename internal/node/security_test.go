@@ -112,7 +112,7 @@ func TestStartRefusesCertificatesThatCannotBeUsed(t *testing.T) {
 	} {
 		o := securedOptions(t, ca)
 		c.change(&o)
-		n, err := Start(o)
+		n, err := Start(t.Context(), o)
 		if err == nil {
 			n.Stop()
 			t.Errorf("%s: it starts", name)
@@ -178,7 +178,7 @@ func TestHTTPAsksForATokenIfThereAreTokens(t *testing.T) {
 		o := o
 		o.DataPath = t.TempDir()
 		change(&o)
-		if n, err := Start(o); err == nil {
+		if n, err := Start(t.Context(), o); err == nil {
 			n.Stop()
 			t.Errorf("%s: it starts", name)
 		}

@@ -34,6 +34,9 @@ type GroupsOptions struct {
 	Self catalog.NodeID
 	// Peers are the connections to the others.
 	Peers Peers
+	// Forgetful says why the disk may have lost what it had promised; "" if it has not. Replicas that hold anything do not start
+	// then.
+	Forgetful string
 	// Logger takes what an operator should know. Default: discard.
 	Logger *slog.Logger
 	// Tick is the unit of Raft's time. A leader that is not heard of for 8 to 16 ticks is replaced. Default 200ms.
@@ -187,6 +190,9 @@ func (gs *Groups) openDisk(id LogID, source commitlog.Source, self uint64) (*com
 		}
 	case err != nil:
 		return nil, err
+	}
+	if made && gs.options.Forgetful != "" && disk.Bounds().LastIndex > 0 {
+		return nil, errors.Join(errors.New(gs.options.Forgetful), disk.Close())
 	}
 	if made {
 		return disk, nil

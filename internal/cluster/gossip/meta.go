@@ -21,14 +21,16 @@ type Meta struct {
 	PeerAddress string         // host:port of each
 	TCPAddress  string
 	HTTPAddress string
-	Version     string // of its program
+	// LookupAddress is where brokers register with the node's lookup service, "" if it has none.
+	LookupAddress string
+	Version       string // of its program
 
 	leaving bool // it is about to stop: memberlist does not tell its users a goodbye from a death
 }
 
 // A Meta is
 //
-//	version (1) │ flags (1) │ cluster id (8) │ node (8) │ list (8) │ life (4) │ peer, tcp, http address, version: length (1), text
+//	version (1) │ flags (1) │ cluster id (8) │ node (8) │ list (8) │ life (4) │ peer, tcp, http, lookup address, version: length (1), text
 //
 // big-endian. What a later version adds stands behind it and is ignored.
 const (
@@ -57,7 +59,7 @@ func (m *Meta) encode() []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(m.Node))
 	b = binary.BigEndian.AppendUint64(b, m.List)
 	b = binary.BigEndian.AppendUint32(b, m.Life)
-	for _, text := range []string{m.PeerAddress, m.TCPAddress, m.HTTPAddress, m.Version} {
+	for _, text := range []string{m.PeerAddress, m.TCPAddress, m.HTTPAddress, m.LookupAddress, m.Version} {
 		b = append(b, byte(len(text)))
 		b = append(b, text...)
 	}
@@ -66,7 +68,7 @@ func (m *Meta) encode() []byte {
 
 // validate refuses what has no room.
 func (m *Meta) validate() error {
-	for _, text := range []string{m.PeerAddress, m.TCPAddress, m.HTTPAddress, m.Version} {
+	for _, text := range []string{m.PeerAddress, m.TCPAddress, m.HTTPAddress, m.LookupAddress, m.Version} {
 		if len(text) > 255 {
 			return fmt.Errorf("Meta: address %.40s… is too long", text)
 		}
@@ -91,7 +93,7 @@ func decodeMeta(b []byte) (Meta, error) {
 		Life:      binary.BigEndian.Uint32(b[26:]),
 	}
 	rest := b[metaFixed:]
-	for _, text := range []*string{&m.PeerAddress, &m.TCPAddress, &m.HTTPAddress, &m.Version} {
+	for _, text := range []*string{&m.PeerAddress, &m.TCPAddress, &m.HTTPAddress, &m.LookupAddress, &m.Version} {
 		if len(rest) == 0 || len(rest) < 1+int(rest[0]) {
 			return Meta{}, errMeta
 		}

@@ -19,7 +19,7 @@ func startNode(t *testing.T, dir, address string) *node.Node {
 	o := node.DefaultOptions()
 	o.DataPath, o.TCPAddress, o.HTTPAddress = dir, address, ""
 	o.Logger = slog.New(slog.DiscardHandler)
-	n, err := node.Start(o)
+	n, err := node.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

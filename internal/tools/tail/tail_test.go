@@ -38,7 +38,7 @@ func setup(t *testing.T, topics ...string) (Options, *page) {
 	settings := node.DefaultOptions()
 	settings.DataPath, settings.TCPAddress, settings.HTTPAddress = t.TempDir(), "127.0.0.1:0", ""
 	settings.Logger = slog.New(slog.DiscardHandler)
-	n, err := node.Start(settings)
+	n, err := node.Start(t.Context(), settings)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func startNode(t *testing.T, dir, address string) *node.Node {
 	o := node.DefaultOptions()
 	o.DataPath, o.TCPAddress, o.HTTPAddress = dir, address, ""
 	o.Logger = slog.New(slog.DiscardHandler)
-	n, err := node.Start(o)
+	n, err := node.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func TestATopicNamedTwiceHasOneConsumer(t *testing.T) {
 	settings := node.DefaultOptions()
 	settings.DataPath, settings.TCPAddress, settings.HTTPAddress = t.TempDir(), "127.0.0.1:0", "127.0.0.1:0"
 	settings.Logger = slog.New(slog.DiscardHandler)
-	n, err := node.Start(settings)
+	n, err := node.Start(t.Context(), settings)
 	if err != nil {
 		t.Fatal(err)
 	}

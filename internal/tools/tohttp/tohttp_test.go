@@ -72,7 +72,7 @@ func broker(t *testing.T, n int) string {
 	o := node.DefaultOptions()
 	o.DataPath, o.TCPAddress, o.HTTPAddress = t.TempDir(), "127.0.0.1:0", ""
 	o.Logger = slog.New(slog.DiscardHandler)
-	running, err := node.Start(o)
+	running, err := node.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
