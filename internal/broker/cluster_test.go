@@ -371,6 +371,31 @@ func TestTopicWithFewPartitionsServesFromWhereTheyAre(t *testing.T) {
 	}
 }
 
+func TestNodeAdvertisesWhatItLeadsOrHasSessionsFor(t *testing.T) {
+	nodes := calm(t, 2)
+	ids := placed(nodes, "t")
+	advertises := func(n *clusterNode) bool { return len(n.Advertised()) == 1 }
+	if !advertises(nodes[0]) || !advertises(nodes[1]) {
+		t.Error("a leader does not advertise the topic")
+	}
+	c := nodes[1].subscribe("t", "c", 1, plain)
+	nodes[0].lead(ids[1])
+	nodes[1].await("it follows", func() bool { return !nodes[1].logs.Log(ids[1]).Leading() })
+	if !advertises(nodes[1]) {
+		t.Error("a node with a session does not advertise the topic")
+	}
+	for range len(nodes[1].Changes()) {
+		<-nodes[1].Changes()
+	}
+	c.sub.Close()
+	nodes[1].await("it withdraws", func() bool { return !advertises(nodes[1]) })
+	select {
+	case <-nodes[1].Changes():
+	case <-time.After(time.Second):
+		t.Error("the change is not told")
+	}
+}
+
 func TestFollowersTrimWhatIsFinished(t *testing.T) {
 	o := hostile.Benign()
 	o.SegmentBytes = 1 << 10

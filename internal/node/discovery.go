@@ -25,12 +25,12 @@ type discovery struct {
 	cluster   atomic.Pointer[[]string] // lookup services of the other nodes of the cluster
 }
 
-// advertised is the registrar's view of the broker: consumers should find every topic.
+// advertised is the registrar's view of the broker.
 type advertised struct{ *broker.Broker }
 
 // Advertised implements registrar.Source.
 func (a advertised) Advertised() []registrar.Topic {
-	topics := a.Topics()
+	topics := a.Broker.Advertised()
 	list := make([]registrar.Topic, len(topics))
 	for i, t := range topics {
 		list[i].Name = t.Name()
