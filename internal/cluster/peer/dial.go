@@ -57,7 +57,9 @@ func (t *Transport) clientTLS(address string) *tls.Config {
 // greet says hello and judges the answer.
 func (t *Transport) greet(conn net.Conn, to catalog.NodeID, lane Lane) (Life, error) {
 	if c, ok := conn.(*tls.Conn); ok {
-		if err := c.Handshake(); err != nil {
+		if err := c.Handshake(); isClosed(err) {
+			return Life{}, fmt.Errorf("it closed the connection instead of a TLS handshake: was it started without --cluster-key? %w", err)
+		} else if err != nil {
 			return Life{}, tlsProblem(err)
 		}
 	}
@@ -66,7 +68,9 @@ func (t *Transport) greet(conn net.Conn, to catalog.NodeID, lane Lane) (Life, er
 		return Life{}, tlsProblem(err)
 	}
 	h, err := readHello(conn)
-	if err != nil {
+	if t.opts.TLS == nil && isClosed(err) {
+		return Life{}, fmt.Errorf("it closed the connection instead of a hello: was it started with --cluster-key and this node without? %w", err)
+	} else if err != nil {
 		return Life{}, tlsProblem(err)
 	}
 	switch {
@@ -93,6 +97,11 @@ func (t *Transport) hello(to catalog.NodeID, lane Lane) *hello {
 
 // isRefusedDial reports that nobody listens there: the process is gone, not merely slow.
 func isRefusedDial(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
+
+// isClosed reports that the other side ended the connection.
+func isClosed(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
+}
 
 // tlsProblem says what errors of a TLS handshake mean here.
 func tlsProblem(err error) error {

@@ -63,11 +63,12 @@ var errNotPeer = errors.New("what came is not the hello of a Weir node")
 // readHello reads no byte more than the hello has.
 func readHello(r io.Reader) (*hello, error) {
 	b := make([]byte, helloFixed, helloFixed+maxHelloBody+4)
-	if _, err := io.ReadFull(r, b); err != nil {
-		return nil, fmt.Errorf("read hello: %w", err)
-	}
-	if (b[0] == 0x15 || b[0] == 0x16) && b[1] == 3 {
+	n, err := io.ReadFull(r, b)
+	if n >= 2 && (b[0] == 0x15 || b[0] == 0x16) && b[1] == 3 { // an alert is shorter than a hello
 		return nil, fmt.Errorf("%w but TLS: was it started with --cluster-key and this node without?", errNotPeer)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read hello: %w", err)
 	}
 	if string(b[:8]) != helloMagic {
 		return nil, fmt.Errorf("%w: it began with %q", errNotPeer, b[:8])

@@ -101,19 +101,26 @@ func (t *Transport) serveStream(conn net.Conn, h *hello) {
 		return
 	}
 	w := &streamWriter{t: t, vec: newVecWriter(conn, t.opts.Limits.WriteTimeout), out: newOutbox(0)}
-	select {
-	case t.streamSlots <- struct{}{}:
-		defer func() { <-t.streamSlots }()
-		err = errors.New("this node serves no streams")
-		if t.opts.Handler.Streamed != nil {
-			err = t.opts.Handler.Streamed(h.from, request.method, body, w)
-		}
-	default:
-		err = &Error{Code: CodeBusy, Text: "too many streams at a time"}
-	}
+	err = t.stream(h.from, request.method, body, w)
 	if ferr := w.finish(err); ferr != nil && t.ctx.Err() == nil {
 		t.logger.Debug("a stream was broken off", "node", h.from, "method", request.method, "error", ferr)
 	}
+}
+
+// stream has the handler write a stream, if there is a slot for it. The slot is free again before the reader sees the end.
+func (t *Transport) stream(from catalog.NodeID, method uint8, request []byte, w *streamWriter) error {
+	select {
+	case t.streamSlots <- struct{}{}:
+	default:
+		return &Error{Code: CodeBusy, Text: "too many streams at a time"}
+	}
+	defer func() { <-t.streamSlots }()
+	if t.opts.Handler.Streamed == nil {
+		return errors.New("this node serves no streams")
+	}
+	err := t.opts.Handler.Streamed(from, method, request, w)
+	w.flush()
+	return err
 }
 
 // streamWriter cuts what a handler writes into frames, at the node's rate.
