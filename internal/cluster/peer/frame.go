@@ -54,7 +54,8 @@ var errMalformed = errors.New("malformed frame")
 // frameReader takes frames off a connection.
 type frameReader struct {
 	buf        *bufio.Reader
-	limitBytes int // of a payload
+	header     [headerBytes]byte // of the frame that is being read
+	limitBytes int               // of a payload
 }
 
 func newFrameReader(r io.Reader, limitBytes int) *frameReader {
@@ -80,9 +81,7 @@ func (r *frameReader) next() (header, []byte, error) {
 	if h.kind == 0 || h.kind > lastKind {
 		return none, nil, fmt.Errorf("kind %d: %w", h.kind, errMalformed)
 	}
-	var rest [headerBytes - 4]byte
-	copy(rest[:], b[4:])
-	want := binary.BigEndian.Uint32(b)
+	copy(r.header[:], b)
 	_, _ = r.buf.Discard(headerBytes) // peeked above
 	var payload []byte
 	if length > 0 {
@@ -94,8 +93,8 @@ func (r *frameReader) next() (header, []byte, error) {
 			return none, nil, err
 		}
 	}
-	sum := crc32.Update(crc32.Checksum(payload, castagnoli), castagnoli, rest[:])
-	if sum != want {
+	sum := crc32.Update(crc32.Checksum(payload, castagnoli), castagnoli, r.header[4:])
+	if sum != binary.BigEndian.Uint32(r.header[:]) {
 		return none, nil, fmt.Errorf("checksum does not match: %w", errMalformed)
 	}
 	return h, payload, nil

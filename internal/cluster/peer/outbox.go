@@ -5,6 +5,7 @@ import (
 	"hash/crc32"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,13 +22,13 @@ const (
 // next gathers. One mutex guards it; nothing is written under it.
 type outbox struct {
 	limitBytes int
+	bytes      atomic.Int64 // of frames that wait or are being written; changed under mu
 
 	mu struct {
 		sync.Mutex
 		wake    sync.Cond
 		arena   []byte // headers and small payloads, one behind the other
 		spans   []span // the batch, in order
-		bytes   int    // of frames that wait or are being written
 		lastID  uint64 // highest call id that was added
 		takenID uint64 // highest call id that was taken to be written
 		closed  bool
@@ -58,17 +59,24 @@ func newOutbox(limitBytes int) *outbox {
 // add queues a frame whose payload is head and parts, one after another. It keeps the parts until they are written. It reports
 // false, and queues nothing, if the outbox is full or closed; an empty one takes any frame.
 func (o *outbox) add(h header, head []byte, parts ...[]byte) bool {
-	sum, length := crc32.Checksum(head, castagnoli), len(head)
+	length := len(head)
 	for _, p := range parts {
-		sum, length = crc32.Update(sum, castagnoli, p), length+len(p)
+		length += len(p)
+	}
+	if !o.hasRoom(length) {
+		return false // before anything is computed for it
+	}
+	sum := crc32.Checksum(head, castagnoli)
+	for _, p := range parts {
+		sum = crc32.Update(sum, castagnoli, p)
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	m := &o.mu
-	if m.closed || m.bytes > 0 && m.bytes+headerBytes+length > o.limitBytes {
+	if m.closed || !o.hasRoom(length) {
 		return false
 	}
-	m.bytes += headerBytes + length
+	o.bytes.Add(int64(headerBytes + length))
 	start := len(m.arena)
 	m.arena = append(m.arena, make([]byte, headerBytes)...)
 	h.put(m.arena[start:], length, sum)
@@ -86,6 +94,12 @@ func (o *outbox) add(h header, head []byte, parts ...[]byte) bool {
 	m.lastID = max(m.lastID, h.id)
 	m.wake.Signal()
 	return true
+}
+
+// hasRoom reports whether a frame of such a payload may wait.
+func (o *outbox) hasRoom(length int) bool {
+	waiting := o.bytes.Load()
+	return waiting == 0 || waiting+int64(headerBytes+length) <= int64(o.limitBytes)
 }
 
 // endSpanLocked adds the arena from start on to the batch, to its last span if that one ends there.
@@ -127,7 +141,7 @@ func (o *outbox) done(b batch) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.mu.bytes -= b.bytes
+	o.bytes.Add(-int64(b.bytes))
 	o.spare = b
 }
 
