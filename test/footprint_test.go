@@ -112,3 +112,29 @@ func TestThousandQuietTopicsCostLittle(t *testing.T) {
 		t.Errorf("%d topics take %d MiB of disk, want at most %d", topics, disk>>20, allowedDisk>>20)
 	}
 }
+
+// TestIdleConsumersCostLittle measures the resident memory of 1,000 subscribed connections on which nothing happens, beside that of
+// a node which has served some before.
+func TestIdleConsumersCostLittle(t *testing.T) {
+	const first, consumers, allowed = 100, 1000, 17 << 10
+	b := startBroker(t)
+	connect := func(n int) int64 {
+		for i := range n {
+			c, err := rawnsq.NewConsumer(b.TCP(), "idle", fmt.Sprintf("c%d", i%10), rawnsq.ConsumerOptions{Ready: 1})
+			must(t, err)
+			t.Cleanup(func() { c.Close() })
+		}
+		time.Sleep(6 * time.Second)          // longer than it takes a session to be quiet
+		post(t, b, "/debug/freememory", nil) // Go would give back what it has no need of by and by
+		rss, err := b.Process().RSS()
+		must(t, err)
+		return rss
+	}
+	before := connect(first)
+	after := connect(consumers)
+	each := (after - before) / consumers
+	t.Logf("RSS %.1f MiB, then %.1f MiB: %.1f KiB for each connection", float64(before)/(1<<20), float64(after)/(1<<20), float64(each)/1024)
+	if each > allowed {
+		t.Errorf("an idle consumer takes %.1f KiB, want at most %d", float64(each)/1024, allowed>>10)
+	}
+}

@@ -72,7 +72,7 @@ func (q *answers) push(a answer) {
 
 // growLocked doubles the ring; maxUnanswered bounds it.
 func (q *answers) growLocked() {
-	ring := make([]answer, max(8, 2*len(q.mu.ring)))
+	ring := make([]answer, max(2, 2*len(q.mu.ring)))
 	for i := range q.mu.n {
 		ring[i] = q.mu.ring[(q.mu.head+i)&(len(q.mu.ring)-1)]
 	}

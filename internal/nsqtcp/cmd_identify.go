@@ -12,7 +12,9 @@ import (
 // Errors, all fatal: E_BAD_BODY; E_IDENTIFY_FAILED if snappy and deflate are wished together, or TLS fails. Deviation from nsqd:
 // a connection is upgraded once; a further IDENTIFY is E_INVALID then.
 func (s *session) cmdIDENTIFY(cmd *nsqwire.Command) *nsqwire.Error {
-	id, err := nsqwire.DecodeIdentify(cmd.Body)
+	var id *nsqwire.Identify
+	var err *nsqwire.Error
+	apart(func() { id, err = nsqwire.DecodeIdentify(cmd.Body) })
 	if err != nil {
 		return err
 	}
@@ -62,5 +64,17 @@ func (s *session) negotiated(granted upgrades) []byte {
 		TopologyRegion:      o.TopologyRegion,
 		TopologyZone:        o.TopologyZone,
 	}
-	return reply.JSON()
+	var data []byte
+	apart(func() { data = reply.JSON() })
+	return data
+}
+
+// apart runs do on a stack of its own. JSON takes a deep one, and a session's would stay that large as long as it lives.
+func apart(do func()) {
+	doneC := make(chan struct{})
+	go func() {
+		defer close(doneC)
+		do()
+	}()
+	<-doneC
 }

@@ -19,7 +19,6 @@ type session struct {
 
 	server  *Server
 	conn    net.Conn
-	log     *slog.Logger
 	answers *answers
 	wakeC   chan struct{} // cap 1: the writing goroutine has something to do
 	goneC   chan struct{} // closed when the writing goroutine has ended
@@ -79,7 +78,6 @@ const (
 func newSession(server *Server, conn net.Conn) *session {
 	s := &session{
 		server: server, conn: conn, answers: newAnswers(),
-		log:   server.options.Logger.With(slog.String("remote", conn.RemoteAddr().String())),
 		wakeC: make(chan struct{}, 1), goneC: make(chan struct{}),
 		terms: server.options.terms(),
 	}
@@ -105,7 +103,7 @@ func (s *session) run(ctx context.Context) {
 		err := s.write(ctx)
 		told = err == nil
 		if err != nil {
-			s.log.Debug("cannot write to the client", slog.Any("error", err))
+			s.log().Debug("cannot write to the client", slog.Any("error", err))
 		}
 		s.stop()
 		cancel() // nobody is left to hear of what the reading goroutine waits for
@@ -117,11 +115,16 @@ func (s *session) run(ctx context.Context) {
 	s.answers.push(answer{last: true})
 	s.Wake()
 	<-s.goneC
-	s.log.Debug("session ended", slog.Any("reason", err))
+	s.log().Debug("session ended", slog.Any("reason", err))
 	if l := s.layers.Load(); told && l != nil && l.tlsConn != nil {
 		_ = l.tlsConn.CloseWrite() // after a last word that went out
 	}
 	s.linger()
+}
+
+// log returns a logger that names the client. It is made for each line, since most sessions never need one.
+func (s *session) log() *slog.Logger {
+	return s.server.options.Logger.With(slog.String("remote", s.stats.remote))
 }
 
 // stop makes the session end soon: what it has received is executed and answered, nothing more is delivered.
@@ -160,7 +163,7 @@ func (s *session) Wake() {
 
 // Gone implements broker.Client.
 func (s *session) Gone(err error) {
-	s.log.Debug("subscription ended by the broker", slog.Any("reason", err))
+	s.log().Debug("subscription ended by the broker", slog.Any("reason", err))
 	s.stop()
 }
 

@@ -118,7 +118,7 @@ func TestQuietSessionGivesItsBufferBack(t *testing.T) {
 func TestReadBufferGrowsWithWhatComes(t *testing.T) {
 	in := input{large: &largeInputs{limit: 3 << 20}}
 	sizes := []int{}
-	for range 12 {
+	for range 14 {
 		in.makeRoom(3 << 20)
 		sizes = append(sizes, len(in.buf))
 		in.filled(len(in.buf) - in.end)

@@ -93,7 +93,7 @@ func (s *session) awaitUpgrade() error {
 		return errStopped
 	}
 	if up.err != nil {
-		s.log.Info("a client's connection could not be upgraded", slog.Any("error", up.err))
+		s.log().Info("a client's connection could not be upgraded", slog.Any("error", up.err))
 		return nsqwire.Errorf(nsqwire.CodeIdentifyFailed, "IDENTIFY failed %s", up.err)
 	}
 	s.in.source, s.in.brittle = up.source, up.snappy || up.deflate

@@ -152,7 +152,7 @@ func (s *session) pull() error {
 	}
 	s.stats.messages.Add(int64(n))
 	if err != nil {
-		s.log.Error("closing a consumer: its messages cannot be read", slog.Any("error", err))
+		s.log().Error("closing a consumer: its messages cannot be read", slog.Any("error", err))
 		return fmt.Errorf("pull: %w", err)
 	}
 	return nil
