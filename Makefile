@@ -8,7 +8,7 @@ BENCHTIME   ?= 1s
 # A binary that depends on nothing: no libc, no build path.
 BUILDFLAGS   = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
 
-.PHONY: help build run test check format vet lint race ui process npm demo fuzz bench clean
+.PHONY: help build run test check format vet lint race ui process npm deb demo fuzz bench clean
 
 help:            ## list the commands
 	@sed -nE "s|^([a-z]+):[^#]*## (.*)|\1\t\2|p" Makefile | expand -t 12
@@ -53,6 +53,9 @@ npm:             ## install the JavaScript clients that the process tests use
 	@command -v node >/dev/null || { echo "installing nodejs"; apt-get install -y --no-install-recommends nodejs npm; }
 	@for dir in $$(git ls-files 'test/*package-lock.json' | xargs -r -n1 dirname); do \
 		if [ ! -d "$$dir/node_modules" ]; then echo "npm ci in $$dir"; (cd "$$dir" && npm ci --no-audit --no-fund) || exit 1; fi; done
+
+deb: build       ## make a Debian package in bin/ (GOARCH=arm64 make deb for another machine)
+	packaging/deb/build $$($(GO) env GOARCH) bin
 
 demo: build      ## the README's demonstration: kill -9 in the middle of a file's way through the broker, then count
 	$(GO) run ./test/demo -weir bin/weir

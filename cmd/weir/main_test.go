@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weirmq/weir/internal/config"
 )
 
 // run runs the program as main does and returns its exit code and output.
@@ -222,5 +224,16 @@ func waitUntilOpen(t *testing.T, address string) {
 		if time.Now().After(deadline) {
 			t.Fatal(err)
 		}
+	}
+}
+
+func TestPackagedSettingsAreAccepted(t *testing.T) {
+	var n config.Node
+	none := func(string) (string, bool) { return "", false }
+	if err := config.Serve(&n).Parse([]string{"--config=../../packaging/weir.toml"}, none); err != nil {
+		t.Fatal(err)
+	}
+	if n.Options.DataPath != "/var/lib/weir" {
+		t.Errorf("data in %s, the unit's StateDirectory is /var/lib/weir", n.Options.DataPath)
 	}
 }
