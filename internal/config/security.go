@@ -90,8 +90,8 @@ func authServers(s *Set, o *node.Options) {
 		})
 	s.shows("auth-http-request-method", func() any { return method })
 	a.ConnectTimeout, a.RequestTimeout = 2*time.Second, 5*time.Second
-	s.Duration(&a.ConnectTimeout, "http-client-connect-timeout", time.Millisecond, time.Hour, "how long connecting to an AUTH server may take")
-	s.Duration(&a.RequestTimeout, "http-client-request-timeout", time.Millisecond, time.Hour, "how long an AUTH server may take to answer")
+	s.Duration(&a.ConnectTimeout, "http-client-connect-timeout", time.Millisecond, time.Hour, "how long connecting to an AUTH server or lookup service may take")
+	s.Duration(&a.RequestTimeout, "http-client-request-timeout", time.Millisecond, time.Hour, "how long an AUTH server may take to answer; a lookup service gets at most a second")
 }
 
 // httpTokens defines what the HTTP API asks for; NSQ's is open to everybody.

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/lookup/lookupd"
 	"github.com/weirmq/weir/internal/lookup/registrar"
@@ -146,6 +148,26 @@ func (n *Node) lookupSetting() nsqhttp.Setting {
 			n.SetLookupAddresses(addresses)
 			return nil
 		},
+	}
+}
+
+// lookupMetric shows with which lookup services the node is registered.
+type lookupMetric struct{ registrar *registrar.Registrar }
+
+var lookupRegistered = prometheus.NewDesc("weir_lookup_registered",
+	"1 if the lookup service has been told of everything that the node has, 0 if it cannot be reached.", []string{"lookup"}, nil)
+
+// Describe implements prometheus.Collector.
+func (lookupMetric) Describe(descC chan<- *prometheus.Desc) { descC <- lookupRegistered }
+
+// Collect implements prometheus.Collector.
+func (m lookupMetric) Collect(metricC chan<- prometheus.Metric) {
+	for address, registered := range m.registrar.Registered() {
+		value := 0.0
+		if registered {
+			value = 1
+		}
+		metricC <- prometheus.MustNewConstMetric(lookupRegistered, prometheus.GaugeValue, value, address)
 	}
 }
 

@@ -44,6 +44,11 @@ func TestNodesRegisterWithTheirOwnLookupServiceAndWithOthers(t *testing.T) {
 	listed(t, one, 2, "t")
 	listed(t, two, 1, "t")
 
+	if got := request(t, "GET", "http://"+two.HTTPAddr()+"/metrics", ""); strings.Count(got, "\nweir_lookup_registered{") != 2 ||
+		!strings.Contains(got, `weir_lookup_registered{lookup="`+one.LookupTCPAddr()+`"} 1`) {
+		t.Errorf("metrics:\n%s", got)
+	}
+
 	config := "http://" + one.HTTPAddr() + "/config/nsqlookupd_tcp_addresses"
 	if got := request(t, "GET", config, ""); got != "[]" {
 		t.Errorf("/config shows %s", got)

@@ -84,7 +84,9 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.openStorage(); err != nil {
 		return err
 	}
-	n.discovery.registrar = registrar.New(registrar.Options{Logger: o.Logger})
+	n.discovery.registrar = registrar.New(registrar.Options{
+		Logger: o.Logger, Timeout: o.Auth.ConnectTimeout, AskTimeout: o.Auth.RequestTimeout,
+	})
 	if err := n.openLookup(); err != nil {
 		return err
 	}
@@ -197,7 +199,7 @@ func (n *Node) openHTTP() error {
 	if n.http, err = nsqhttp.New(n.broker, settings); err != nil {
 		return err
 	}
-	if err := registerDoor(settings.Registry, n.tcp); err != nil {
+	if err := errors.Join(registerDoor(settings.Registry, n.tcp), settings.Registry.Register(lookupMetric{n.discovery.registrar})); err != nil {
 		return err
 	}
 	if n.httpLn != nil {

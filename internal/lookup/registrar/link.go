@@ -28,6 +28,8 @@ type link struct {
 	nudgeC    chan struct{} // cap 1: there may be something to tell
 	// service is who is at the other end, nil while that is not known.
 	service atomic.Pointer[lookupwire.Service]
+	// registered says that the service has been told everything.
+	registered atomic.Bool
 	// suspect asks for a PING at the next nudge: the service did not answer over HTTP.
 	suspect atomic.Bool
 }
@@ -55,6 +57,7 @@ func (l *link) run(source Source, peer lookupwire.Peer) {
 		begun := time.Now()
 		registered, err := l.session(source, peer)
 		l.service.Store(nil)
+		l.registered.Store(false)
 		if l.ctx.Err() != nil {
 			return
 		}
@@ -98,6 +101,7 @@ func (l *link) session(source Source, peer lookupwire.Peer) (registered bool, er
 		}
 		if !registered {
 			registered = true
+			l.registered.Store(true)
 			l.log.Info("registered with a lookup service", slog.Int("topics", len(known)), slog.String("version", service.Version))
 		}
 		pinging := false

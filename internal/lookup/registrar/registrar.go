@@ -34,7 +34,7 @@ type Options struct {
 	PingInterval time.Duration
 	// Timeout is how long a service may take to accept a connection, or to answer. Default 2s.
 	Timeout time.Duration
-	// AskTimeout bounds Known. Default 1s.
+	// AskTimeout bounds Known. Default 1s, which is also the most.
 	AskTimeout time.Duration
 }
 
@@ -44,8 +44,11 @@ func (o *Options) setDefaults() {
 	}
 	o.PingInterval = cmp.Or(o.PingInterval, 15*time.Second)
 	o.Timeout = cmp.Or(o.Timeout, 2*time.Second)
-	o.AskTimeout = cmp.Or(o.AskTimeout, time.Second)
+	o.AskTimeout = min(cmp.Or(o.AskTimeout, maxAskTimeout), maxAskTimeout)
 }
+
+// maxAskTimeout is how long a publish to a new topic may wait for lookup services.
+const maxAskTimeout = time.Second
 
 // changePause is the least time between two looks at what the broker has: a burst of new topics costs one look, not one each.
 const changePause = 50 * time.Millisecond
@@ -125,6 +128,15 @@ func (r *Registrar) Addresses() []string {
 	}
 	slices.Sort(list)
 	return list
+}
+
+// Registered reports for each service, by address, whether it was told everything and has not gone since.
+func (r *Registrar) Registered() map[string]bool {
+	all := make(map[string]bool)
+	for _, l := range r.links() {
+		all[l.address] = l.registered.Load()
+	}
+	return all
 }
 
 // Close closes all connections and waits for their goroutines. The services forget the broker.

@@ -154,13 +154,17 @@ func TestServicesFollowTheBroker(t *testing.T) {
 
 func TestRestartedServiceIsToldEverything(t *testing.T) {
 	s := startLookup(t, "127.0.0.1:0")
-	_, b, log := newRegistrar(t, Options{}, s.TCPAddr())
+	r, b, log := newRegistrar(t, Options{}, s.TCPAddr())
 	b.set(Topic{"t", []string{"c"}})
 	knows(t, s, "t")
 	s.Close(context.Background())
+	eventually(t, "the registrar notices", func() bool { return !r.Registered()[s.TCPAddr()] })
 	b.set(Topic{"t", []string{"c"}}, Topic{"u", nil})
 	again := startLookup(t, s.TCPAddr())
 	knows(t, again, "t", "u")
+	if got := r.Registered(); len(got) != 1 || !got[s.TCPAddr()] {
+		t.Errorf("registered: %v", got)
+	}
 	if log.count("msg=\"registered with a lookup service\"") != 2 {
 		t.Errorf("log:\n%s", log.text.String())
 	}
