@@ -29,6 +29,7 @@ func commands() []command {
 		{name: "nsqadmin", summary: "show and steer nodes in a browser", nsq: true, run: runNsqadmin},
 		{name: "import", summary: "bring a stock nsqd's data directory into Weir", run: runImport},
 		{name: "export", summary: "write topics and messages as a stock nsqd's data directory", run: runExport},
+		{name: "cluster", summary: "print a key for a cluster", run: runCluster},
 		{name: "log", summary: "inspect, verify or repair a data directory", run: runLog},
 		{name: "version", summary: "print the version", run: runVersion},
 		{name: "to_nsq", summary: "publish the lines of stdin to a topic", nsq: true, run: runToNSQ},

@@ -8,12 +8,12 @@ import (
 	"github.com/weirmq/weir/internal/cluster/secret"
 )
 
-// BenchmarkMessages keeps at most 4 MiB of messages under way from one Transport to another, both in this process.
+// BenchmarkMessages keeps at most a MiB of messages under way from one Transport to another, both in this process.
 func BenchmarkMessages(b *testing.B) {
 	for _, size := range []int{256, 16 << 10} {
 		for _, encrypted := range []bool{false, true} {
 			b.Run(fmt.Sprintf("size=%d/tls=%v", size, encrypted), func(b *testing.B) {
-				roomC := make(chan struct{}, 4<<20/size)
+				roomC := make(chan struct{}, 1<<20/size)
 				o, p := testOptions(1), testOptions(2)
 				if encrypted {
 					k := secret.New()
