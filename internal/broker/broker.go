@@ -29,7 +29,8 @@ type Broker struct {
 	router     *router
 	changes    changes
 	deleted    deletions
-	started    time.Time // origin of monotonic time
+	unclaimed  map[LogID]bool // in a cluster: logs that were here at the start and whose topics the catalog did not have then
+	started    time.Time      // origin of monotonic time
 
 	admin  sync.Mutex
 	topics struct {
@@ -67,6 +68,9 @@ func Open(logs Logs, options Options) (*Broker, error) {
 	b.runs.Go(func() { b.flusher.run(ctx) })
 	b.runs.Go(func() { b.router.run(ctx) })
 	b.runs.Go(func() { b.follow(ctx) })
+	if len(b.unclaimed) > 0 {
+		b.runs.Go(func() { b.sweep(ctx) })
+	}
 	b.runs.Go(func() { b.keep(ctx) })
 	return b, nil
 }
@@ -103,15 +107,17 @@ func (b *Broker) openTopics(present map[LogID]bool) error {
 	all := b.catalog.topics()
 	missing := make(map[uint64]bool)
 	for _, ct := range all {
-		id := LogID{Topic: ct.ID}
-		missing[ct.ID] = lone && !present[id]
-		delete(present, id)
+		missing[ct.ID] = lone && !present[LogID{Topic: ct.ID}]
+		for n := range ct.Partitions {
+			delete(present, LogID{ct.ID, n})
+		}
 	}
 	_ = inParallel(all, func(ct catalog.Topic) error {
 		b.register(b.openTopic(ct, missing[ct.ID]))
 		return nil
 	})
 	if !lone {
+		b.unclaimed = present
 		return nil
 	}
 	for id := range present {

@@ -163,6 +163,7 @@ func TestNodeWithoutLeadershipPassesOn(t *testing.T) {
 }
 
 func TestPublishWithoutAnyLeaderFailsInTime(t *testing.T) {
+	t.Parallel()
 	nodes := calm(t, 3)
 	for i, id := range placed(nodes, "t") {
 		nodes[i].logs.Log(id).Depose()
@@ -393,6 +394,40 @@ func TestNodeAdvertisesWhatItLeadsOrHasSessionsFor(t *testing.T) {
 	case <-nodes[1].Changes():
 	case <-time.After(time.Second):
 		t.Error("the change is not told")
+	}
+}
+
+func TestReplicaOfATopicDeletedMeanwhileGoesAtTheStart(t *testing.T) {
+	nodes := calm(t, 3)
+	placed(nodes, "gone")
+	placed(nodes, "stays")
+	nodes[2].halt()
+	if err := nodes[0].DeleteTopic(t.Context(), "gone"); err != nil {
+		t.Fatal(err)
+	}
+	nodes[2].start()
+	nodes[2].await("only the catalog's and the other topic's logs are left", func() bool {
+		ids, _ := nodes[2].logs.List()
+		return len(ids) == 1+3
+	})
+}
+
+func TestLocalTopicTakesMessagesOnEachNodeAlone(t *testing.T) {
+	nodes := calm(t, 3)
+	if _, err := nodes[0].CreatePlaced(t.Context(), "t", catalog.Wish{Local: true}); err != nil {
+		t.Fatal(err)
+	}
+	for i, n := range nodes {
+		n.await("the topic is known", func() bool { _, ok := n.Topic("t"); return ok })
+		ids, _ := n.logs.List()
+		if len(ids) != 2 {
+			t.Errorf("node %d has %d logs, want the catalog's and its own partition", i+1, len(ids))
+		}
+	}
+	for i, n := range nodes {
+		c := n.subscribe("t", "c", 1, plain)
+		n.publish("t", fmt.Sprint("m", i))
+		c.expect(fmt.Sprint("m", i))
 	}
 }
 

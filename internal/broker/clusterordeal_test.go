@@ -18,6 +18,8 @@ type clusterOrdeal struct {
 	t     *testing.T
 	seed  uint64
 	nodes []*clusterNode
+	// crashes lets the last node, which has no clients then, crash now and then.
+	crashes bool
 
 	mu       sync.Mutex
 	sent     map[string]bool
@@ -28,7 +30,7 @@ type clusterOrdeal struct {
 }
 
 const (
-	clusterMessages = 300
+	clusterMessages = 200
 	// recorded is how long after a FIN a message may come again: the interval of recording, and a few changes of leaders.
 	recorded = 2 * time.Second
 )
@@ -40,7 +42,7 @@ func TestNothingAnsweredIsLostOrDoubledInAHostileCluster(t *testing.T) {
 			o := hostile.Hostile(seed)
 			o.Snapshot = 0.02
 			c := hostile.ClusterOptions{Seed: seed, MaxDelay: 2 * time.Millisecond, LoseRequest: 0.05, LoseAnswer: 0.05}
-			r := &clusterOrdeal{t: t, seed: seed, sent: map[string]bool{}, answered: map[string]bool{},
+			r := &clusterOrdeal{t: t, seed: seed, crashes: seed%2 == 1, sent: map[string]bool{}, answered: map[string]bool{},
 				ids: map[string]broker.MessageID{}, finished: map[string]time.Time{}}
 			r.nodes = newCluster(t, 3, o, c)
 			r.run()
@@ -54,7 +56,11 @@ func (o *clusterOrdeal) run() {
 	o.until(ctx, "the topic is made", func() bool { _, err := o.nodes[0].CreateTopic(ctx, "t"); return err == nil })
 	done, stop := context.WithCancel(ctx)
 	var publishers, consumers sync.WaitGroup
-	for i, n := range o.nodes {
+	alive := o.nodes
+	if o.crashes {
+		alive = o.nodes[:2]
+	}
+	for i, n := range alive {
 		o.until(ctx, "the topic is known", func() bool { _, ok := n.Topic("t"); return ok })
 		c := &consumer{t: o.t, wakeC: make(chan struct{}, 1)}
 		o.until(ctx, "a consumer is in", func() (ok bool) {
@@ -65,11 +71,18 @@ func (o *clusterOrdeal) run() {
 		c.sub.SetReady(1 + 3*i)
 		consumers.Go(func() { o.consume(done, c, rand.New(rand.NewPCG(o.seed, uint64(i)))) })
 	}
-	for i, n := range o.nodes {
+	for i, n := range alive {
 		topic, _ := n.Topic("t")
 		publishers.Go(func() { o.publish(ctx, topic, i) })
 	}
+	publishedC := make(chan struct{})
+	var crashes sync.WaitGroup
+	if o.crashes {
+		crashes.Go(func() { o.crash(publishedC) })
+	}
 	publishers.Wait()
+	close(publishedC)
+	crashes.Wait()
 	o.until(ctx, "all is finished", o.complete)
 	stop()
 	consumers.Wait()
@@ -85,6 +98,22 @@ func (o *clusterOrdeal) until(ctx context.Context, what string, cond func() bool
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
+}
+
+// crash kills the last node and starts it again, as long as others publish. In the end another node leads what it led, since it
+// has no consumers.
+func (o *clusterOrdeal) crash(publishedC <-chan struct{}) {
+	last := o.nodes[2]
+	for published := false; !published; {
+		select {
+		case <-publishedC:
+			published = true
+		case <-time.After(100 * time.Millisecond):
+		}
+		last.crash()
+		last.start()
+	}
+	last.halt()
 }
 
 func (o *clusterOrdeal) publish(ctx context.Context, topic *broker.Topic, publisher int) {

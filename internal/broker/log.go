@@ -3,7 +3,6 @@ package broker
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/weirmq/weir/internal/record"
 )
@@ -65,11 +64,9 @@ type Proposal struct {
 	// Set by Topic.Publish.
 
 	topic     *Topic
-	publisher Owner     // the Owner that the door had set
-	size      int64     // bytes taken from the budget
-	forwarded bool      // given to another node
-	attempted int       // how often it was refused for want of a leader
-	deadline  time.Time // when looking for a leader ends; zero before it begins
+	publisher Owner  // the Owner that the door had set
+	size      int64  // bytes taken from the budget
+	route     *route // once the batch had to look for a leader
 }
 
 // Owner is told the outcome of its proposals.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/weirmq/weir/internal/catalog"
 )
@@ -83,3 +84,29 @@ func (b *Broker) remove(t *Topic) error {
 	}
 	return errors.Join(errs...)
 }
+
+// sweep deletes the logs that no topic claimed when the node started, once this node's catalog certainly knows what was committed
+// before: a topic was deleted while the node was away, or just when it stopped.
+func (b *Broker) sweep(ctx context.Context) {
+	for b.changeCatalog(ctx, catalog.EncodeBarrier()) != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(sweepPause):
+		}
+	}
+	b.admin.Lock()
+	defer b.admin.Unlock()
+	for id := range b.unclaimed {
+		if b.closed() || b.partition(id) != nil {
+			continue
+		}
+		b.options.Logger.Info("deleting a replica whose topic is gone", slog.Uint64("topic_id", id.Topic), slog.Int("partition", int(id.Partition)))
+		if err := b.logs.Delete(id); err != nil {
+			b.options.Logger.Warn("replica of a deleted topic not deleted; the next start tries again", slog.Any("error", err))
+		}
+	}
+}
+
+// sweepPause is how long sweep waits before it asks the catalog's leader again.
+const sweepPause = time.Second

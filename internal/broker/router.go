@@ -16,6 +16,16 @@ const (
 	routePause = 20 * time.Millisecond
 )
 
+// route is a batch's way to a leader.
+type route struct {
+	forwarded bool // given to another node
+	attempts  int  // how often it was refused for want of a leader
+	deadline  time.Time
+}
+
+// expired reports that it is time to give up.
+func (r *route) expired() bool { return time.Now().After(r.deadline) }
+
 // router finds partitions for batches that this node cannot append: it leads none of the topic's, or has just lost one. A batch
 // goes to another node's leader, by Cluster.Publish; one for which no leader is known waits, behind those that wait already.
 //
@@ -35,6 +45,7 @@ func newRouter(b *Broker) *router { return &router{broker: b, wakeC: make(chan s
 
 // send finds a place for p, whose Owner is a publication.
 func (r *router) send(p *Proposal) {
+	p.route = &route{deadline: time.Now().Add(leaderWait)}
 	r.mu.Lock()
 	waits := len(r.mu.parked) > 0
 	r.mu.Unlock()
@@ -45,9 +56,6 @@ func (r *router) send(p *Proposal) {
 
 // park lets p wait for its next attempt.
 func (r *router) park(p *Proposal) {
-	if p.deadline.IsZero() {
-		p.deadline = time.Now().Add(leaderWait)
-	}
 	r.mu.Lock()
 	closed := r.mu.closed
 	if !closed {
@@ -71,12 +79,14 @@ func (r *router) retry(p *Proposal) bool {
 	if r.broker.options.Cluster == nil || p.topic.ephemeral || !moved || errors.Is(p.Err, ErrUnknown) {
 		return false
 	}
-	if !p.deadline.IsZero() && time.Now().After(p.deadline) {
+	if p.route == nil {
+		p.route = &route{deadline: time.Now().Add(leaderWait)}
+	} else if p.route.expired() {
 		p.Err = fmt.Errorf("publish to %s: %w", p.topic.name, ErrNoLeader)
 		return false
 	}
 	p.Err = nil
-	p.attempted++
+	p.route.attempts++
 	p.Payload = slices.Clone(p.Payload) // the log that refused it may still look at the old one
 	r.park(p)
 	return true
@@ -86,7 +96,7 @@ func (r *router) retry(p *Proposal) bool {
 func (r *router) try(p *Proposal) bool {
 	t := p.topic
 	if part := t.target.Load(); part != nil {
-		p.forwarded = false
+		p.route.forwarded = false
 		part.log.Propose(p)
 		return true
 	}
@@ -94,12 +104,9 @@ func (r *router) try(p *Proposal) bool {
 	self := c.Self()
 	for i := range t.partitions {
 		// Each node begins with a partition of its own choice, so that they spread, and after a failure goes on to the next.
-		id := LogID{t.id, uint16((uint64(self) + uint64(p.attempted) + uint64(i)) % uint64(t.partitions))}
+		id := LogID{t.id, uint16((uint64(self) + uint64(p.route.attempts) + uint64(i)) % uint64(t.partitions))}
 		if leader := c.Leader(id); leader != 0 && leader != self {
-			p.forwarded = true
-			if p.deadline.IsZero() {
-				p.deadline = time.Now().Add(leaderWait)
-			}
+			p.route.forwarded = true
 			c.Publish(id, p)
 			return true
 		}
@@ -138,7 +145,7 @@ func (r *router) pass() bool {
 		case p.topic.gone.Load():
 			answerProposal(p, fmt.Errorf("publish to %s: %w", p.topic.name, ErrTopicNotFound))
 		case r.try(p):
-		case time.Now().After(p.deadline):
+		case p.route.expired():
 			answerProposal(p, fmt.Errorf("publish to %s: %w", p.topic.name, ErrNoLeader))
 		default:
 			left = append(left, p)

@@ -129,7 +129,7 @@ func (publication) Proposed(p *Proposal) {
 		return
 	}
 	t.broker.budget.release(p.size)
-	if p.Err == nil && !p.forwarded {
+	if p.Err == nil && (p.route == nil || !p.route.forwarded) {
 		t.count(p)
 	}
 	p.Owner = p.publisher
