@@ -2,32 +2,178 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
 
+	"github.com/weirmq/weir/internal/api"
+	"github.com/weirmq/weir/internal/catalog"
 	"github.com/weirmq/weir/internal/cluster/secret"
 	"github.com/weirmq/weir/internal/config"
 )
 
-const clusterUsage = `usage: weir cluster key
+const clusterUsage = `usage: weir cluster status [--http-address=HOST:PORT] [--json]
+       weir cluster key
 
-  key   print a fresh cluster key, for --cluster-key-file of all nodes. Who has it can join: keep it secret`
+  status   the nodes, and who leads which partition
+  key      print a fresh cluster key, for --cluster-key-file of all nodes. Who has it can join: keep it secret`
 
-// runCluster is `weir cluster`.
-func runCluster(_ context.Context, p process) error {
-	verb := ""
-	if len(p.args) > 0 {
-		verb, p.args = p.args[0], p.args[1:]
+// runCluster is `weir cluster`: how the cluster does, and a fresh key for one.
+func runCluster(ctx context.Context, p process) error {
+	if len(p.args) == 0 {
+		return &config.UsageError{Command: "weir cluster", Where: "arguments", Problem: "are missing", Accepts: "status or key"}
 	}
-	switch verb {
+	word := p.args[0]
+	p.args = p.args[1:]
+	switch word {
+	case "status":
+		return clusterStatus(ctx, p)
 	case "key":
 		if err := parse(p, config.NewSet("weir cluster key"), clusterUsage); err != nil {
 			return err
 		}
-		fmt.Fprintln(p.out, secret.New().Text())
-		return nil
+		_, err := fmt.Fprintln(p.out, secret.New().Text())
+		return err
 	case "-h", "--help", "-help", "help":
-		fmt.Fprintln(p.out, clusterUsage)
-		return nil
+		_, err := fmt.Fprintln(p.out, clusterUsage)
+		return err
 	}
-	return &config.UsageError{Command: "weir cluster", Where: fmt.Sprintf("verb %q", verb), Problem: "is unknown", Accepts: "key"}
+	return &config.UsageError{Command: "weir cluster", Where: fmt.Sprintf("verb %q", word), Problem: "is unknown", Accepts: "status or key"}
+}
+
+// statusTimeout bounds what one node is asked for.
+const statusTimeout = 3 * time.Second
+
+func clusterStatus(ctx context.Context, p process) error {
+	address, asJSON, token := "127.0.0.1:4151", false, ""
+	s := config.NewSet("weir cluster status")
+	s.String(&address, "http-address", "HOST:PORT", "HTTP address of any node")
+	s.Bool(&asJSON, "json", "print what the node says, as JSON")
+	s.String(&token, "token", "TEXT", "token for the HTTP API, if the nodes want one")
+	if err := parse(p, s, clusterUsage); err != nil {
+		return err
+	}
+	view, raw, err := askCluster(ctx, address, token)
+	if err != nil {
+		return fmt.Errorf("weir cluster status: %w", err)
+	}
+	if asJSON {
+		_, err := p.out.Write(raw)
+		return err
+	}
+	if !view.Enabled {
+		_, err := fmt.Fprintf(p.out, "%s is a node alone\n", address)
+		return err
+	}
+	views := map[catalog.NodeID]api.Cluster{view.Self: view}
+	for _, n := range view.Nodes {
+		if n.ID == view.Self || n.HTTPPort == 0 {
+			continue
+		}
+		if other, _, err := askCluster(ctx, net.JoinHostPort(n.Host, strconv.Itoa(int(n.HTTPPort))), token); err == nil {
+			views[n.ID] = other
+		}
+	}
+	return printCluster(p.out, view, views)
+}
+
+// askCluster asks a node for its view.
+func askCluster(ctx context.Context, address, token string) (view api.Cluster, raw []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/v1/cluster", nil)
+	if err != nil {
+		return view, nil, err
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return view, nil, err
+	}
+	defer response.Body.Close()
+	if raw, err = io.ReadAll(io.LimitReader(response.Body, 64<<20)); err != nil {
+		return view, nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		return view, nil, fmt.Errorf("%s answers %s: %.200s", address, response.Status, raw)
+	}
+	if err := json.Unmarshal(raw, &view); err != nil {
+		return view, nil, errors.Join(fmt.Errorf("%s does not answer as a weir node does", address), err)
+	}
+	return view, raw, nil
+}
+
+// printCluster prints the nodes as one sees them, and each partition as its leader sees it.
+func printCluster(w io.Writer, view api.Cluster, views map[catalog.NodeID]api.Cluster) error {
+	fmt.Fprintf(w, "cluster %s, seen by node %d\n\n", view.Cluster, view.Self)
+	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(table, "NODE\tNAME\tSTATE\tRTT\t")
+	for _, n := range view.Nodes {
+		state := "up"
+		switch {
+		case n.Stopping:
+			state = "stopping"
+		case !n.Up:
+			state = "down: " + n.Problem
+		}
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t\n", n.ID, n.Name, state, time.Duration(n.RTTMicros)*time.Microsecond)
+	}
+	fmt.Fprintln(table, "\t\t\t\t\nTOPIC\tPARTITION\tLEADER\tREPLICAS\t")
+	for _, part := range view.Partitions {
+		told := part
+		for _, other := range views {
+			for _, x := range other.Partitions {
+				if x.Topic == part.Topic && x.Partition == part.Partition && len(x.Replicas) > 0 && x.Term >= told.Term {
+					told = x
+				}
+			}
+		}
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t\n", nameOf(part.Topic), part.Partition, leaderOf(told), replicasOf(told, part))
+	}
+	return table.Flush()
+}
+
+func nameOf(topic string) string {
+	if topic == "" {
+		return "(catalog)"
+	}
+	return topic
+}
+
+func leaderOf(p api.ClusterPartition) string {
+	switch {
+	case p.Leader == 0:
+		return "none"
+	case p.Preferred != 0 && p.Leader != p.Preferred:
+		return fmt.Sprintf("%d (preferred: %d)", p.Leader, p.Preferred)
+	}
+	return fmt.Sprint(p.Leader)
+}
+
+// replicasOf lists the replicas as the leader knows them, and what the asked node has to say of its own.
+func replicasOf(told, own api.ClusterPartition) string {
+	var list []string
+	for _, r := range told.Replicas {
+		text := fmt.Sprint(r.Node)
+		switch {
+		case !r.Active:
+			text += " (away)"
+		case r.Lag > 0:
+			text += fmt.Sprintf(" (%s, %d behind)", r.State, r.Lag)
+		}
+		list = append(list, text)
+	}
+	if own.Problem != "" {
+		list = append(list, "here: "+own.Problem)
+	}
+	return strings.Join(list, ", ")
 }

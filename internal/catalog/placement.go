@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -21,13 +22,16 @@ type Wish struct {
 	Partitions, Replicas uint16
 }
 
+// ErrPlacement means that a topic cannot be placed as it is wished.
+var ErrPlacement = errors.New("topic cannot be placed")
+
 // Place returns the placement of a topic on nodes: by default one partition for each node, with copies on it and the nodes that
 // follow it, and that node as the preferred leader. Fewer partitions than nodes begin at a node that the topic's id chooses, so
-// that many small topics spread. Errors name what is out of range.
+// that many small topics spread. The error is ErrPlacement and names what is out of range.
 func Place(topic uint64, nodes []NodeID, w Wish) ([]Partition, error) {
 	n := len(nodes)
 	if n == 0 {
-		return nil, fmt.Errorf("place a topic: the cluster has no nodes")
+		return nil, fmt.Errorf("%w: the cluster has no nodes", ErrPlacement)
 	}
 	partitions, replicas := int(w.Partitions), min(int(w.Replicas), n)
 	if partitions == 0 || w.Local {
@@ -40,7 +44,7 @@ func Place(topic uint64, nodes []NodeID, w Wish) ([]Partition, error) {
 		replicas = 1
 	}
 	if partitions > MaxPartitions || replicas > maxReplicas {
-		return nil, fmt.Errorf("place a topic: %d partitions with %d replicas, at most %d and %d", partitions, replicas, MaxPartitions, maxReplicas)
+		return nil, fmt.Errorf("%w: %d partitions with %d replicas, at most %d and %d", ErrPlacement, partitions, replicas, MaxPartitions, maxReplicas)
 	}
 	nodes = slices.Sorted(slices.Values(nodes))
 	first := 0

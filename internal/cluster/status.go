@@ -15,8 +15,11 @@ type Status struct {
 	Self      catalog.NodeID
 	Nodes     []NodeStatus
 	// Logs are the replicas of this node, in order. The catalog's has topic id 0.
-	Logs []replica.GroupStatus
+	Logs []LogStatus
 }
+
+// LogStatus describes this node's replica of a log.
+type LogStatus = replica.GroupStatus
 
 // NodeStatus describes a node.
 type NodeStatus struct {
@@ -56,7 +59,7 @@ func (c *Cluster) Status(ctx context.Context) Status {
 	}
 	for id, problem := range c.refusals {
 		if !known[id] {
-			s.Logs = append(s.Logs, replica.GroupStatus{ID: id, Self: c.places[id].own, Problem: problem.Error()})
+			s.Logs = append(s.Logs, LogStatus{ID: id, Self: c.places[id].own, Problem: problem.Error()})
 		}
 	}
 	return s

@@ -236,10 +236,10 @@ func (n *Node) introduce(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	self := catalog.Node{ID: m.identity.Self, Name: cmp.Or(o.Cluster.Name, n.peerAddress()), Host: host,
-		Ports: catalog.Ports{TCP: uint16(max(port(n.tcpLn), 0)), HTTP: uint16(max(port(n.httpLn), 0)), Peer: uint16(port(m.peerLn))}}
+	self := catalog.Node{ID: m.identity.Self, Name: cmp.Or(o.Cluster.Name, n.peerAddress()), Host: host, Ports: catalog.Ports{Peer: uint16(port(m.peerLn))}}
 	ticker := time.NewTicker(introduceEvery)
 	defer ticker.Stop()
+	open := n.openC
 	for {
 		missing := []catalog.Node{self}
 		for _, v := range m.identity.Members {
@@ -258,6 +258,9 @@ func (n *Node) introduce(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-open:
+			open = nil
+			self.Ports.TCP, self.Ports.HTTP = uint16(max(port(n.tcpLn), 0)), uint16(max(port(n.httpLn), 0))
 		case <-ticker.C:
 		}
 	}

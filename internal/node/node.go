@@ -48,7 +48,8 @@ type Node struct {
 	stopPushing context.CancelFunc // nil unless statistics are pushed
 
 	serving sync.WaitGroup
-	failedC chan error // a door that ended by itself
+	failedC chan error    // a door that ended by itself
+	openC   chan struct{} // closed when the doors are open
 }
 
 // Start opens the data directory, recovers what is in it and opens the doors. A node of a cluster that is not yet formed waits for
@@ -57,7 +58,7 @@ func Start(ctx context.Context, options Options) (*Node, error) {
 	if err := options.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{options: options, started: time.Now(), failedC: make(chan error, 5)}
+	n := &Node{options: options, started: time.Now(), failedC: make(chan error, 5), openC: make(chan struct{})}
 	if err := n.start(ctx); err != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), options.StopTimeout)
 		defer cancel()
@@ -178,6 +179,7 @@ func (n *Node) openDoors() error {
 	if err := n.pushStatistics(); err != nil {
 		return err
 	}
+	close(n.openC)
 	o.Logger.Info("ready", "tcp", n.TCPAddr(), "http", n.HTTPAddr(), "https", n.HTTPSAddr(),
 		"lookup_tcp", n.LookupTCPAddr(), "lookup_http", n.LookupHTTPAddr(), "version", version.Weir)
 	return nil
@@ -196,6 +198,7 @@ func (n *Node) openHTTP() error {
 	settings.Guard = n.guard
 	settings.TLSRequired, settings.HTTPSPort = o.TLSRequired == TLSEverywhere, port(n.httpsLn)
 	settings.Settings["nsqlookupd_tcp_addresses"] = n.lookupSetting()
+	settings.V1 = n.v1()
 	if n.http, err = nsqhttp.New(n.broker, settings); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ var brokerErrors = []struct {
 	{broker.ErrBadChannelName, httpdoor.NewError(http.StatusBadRequest, "INVALID_ARG_CHANNEL")},
 	{broker.ErrClosed, httpdoor.NewError(http.StatusServiceUnavailable, "EXITING")},
 	{broker.ErrNotLeader, httpdoor.NewError(http.StatusServiceUnavailable, "NOT_LEADER")},
+	{broker.ErrNoLeader, httpdoor.NewError(http.StatusServiceUnavailable, "NO_LEADER")},
 	{broker.ErrFull, httpdoor.NewError(http.StatusServiceUnavailable, "DISK_FULL")},
 	{broker.ErrTooManyDeferred, httpdoor.NewError(http.StatusServiceUnavailable, "TOO_MANY_DEFERRED")},
 	{broker.ErrUnknown, httpdoor.NewError(http.StatusInternalServerError, "OUTCOME_UNKNOWN")},

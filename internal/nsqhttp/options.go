@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -52,6 +53,8 @@ type Options struct {
 	TopologyRegion, TopologyZone string
 	// Settings are what /config shows and changes, by their keys in a settings file. nil means none.
 	Settings map[string]Setting
+	// V1 answers everything under /v1/, behind the same Guard. nil: there is nothing.
+	V1 http.Handler
 	// Producers returns the sessions that have published, for /stats. nil means none.
 	Producers func() []broker.ClientStats
 	// Registry gets the broker's metrics, and is what /metrics shows. Default: a new one.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -40,6 +41,15 @@ func New(b *broker.Broker, options Options) (*Server, error) {
 	s.bodies.limit = options.BodyBytes
 	s.door = httpdoor.Door{Routes: s.table(), Translate: translate, Logger: options.Logger}
 	handler := http.Handler(&s.door)
+	if options.V1 != nil {
+		handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/v1/") {
+				options.V1.ServeHTTP(w, r)
+				return
+			}
+			s.door.ServeHTTP(w, r)
+		})
+	}
 	if options.Guard != nil {
 		handler = options.Guard.Handler(handler, needs)
 	}
