@@ -208,11 +208,11 @@ func TestUnixSocketsAndBroadcastPorts(t *testing.T) {
 }
 
 func TestWholeNumbersInTheFileAreMilliseconds(t *testing.T) {
-	n, err := parseNsqd("-config=" + writeFile(t, "msg_timeout = 1500\nenable_experiment = \"a, b\"\nmax_req_timeout = \"2500\"\n"))
+	_, err := parseNsqd("-config=" + writeFile(t, "msg_timeout = 1500\nenable_experiment = \"a, b\"\nmax_req_timeout = \"2500\"\n"))
 	if err == nil {
 		t.Error("a text without a unit is no duration")
 	}
-	n, err = parseNsqd("-config=" + writeFile(t, "msg_timeout = 1500\nmax_req_timeout = \"2.5s\"\nmax_msg_size = 77\n"))
+	n, err := parseNsqd("-config=" + writeFile(t, "msg_timeout = 1500\nmax_req_timeout = \"2.5s\"\nmax_msg_size = 77\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

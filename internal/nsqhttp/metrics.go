@@ -2,7 +2,6 @@ package nsqhttp
 
 import (
 	"net/http"
-	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -116,35 +115,44 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(to chan<- prometheus.Metric) {
-	to <- prometheus.MustNewConstMetric(c.healthy, prometheus.GaugeValue, number(c.broker.Healthy() == nil))
+	gauge := func(desc *prometheus.Desc, value float64) {
+		to <- &series{desc: desc, kind: prometheus.GaugeValue, value: value}
+	}
 	topics, channels := c.broker.Stats("", "", false), 0
 	for i := range topics {
 		t := &topics[i]
 		channels += len(t.Channels)
+		ofTopic := labels("topic", t.Name)
 		for _, m := range c.topic {
-			to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(t), t.Name)
+			to <- &series{m.desc, m.kind, m.value(t), ofTopic}
 		}
-		collectLatency(to, c.topicLatency, t.Latency, t.Name)
+		c.latencies(to, c.topicLatency, t.Latency, t.Name, "")
 		for j := range t.Channels {
 			ch := &t.Channels[j]
+			ofChannel := labels("channel", ch.Name, "topic", t.Name)
 			for _, m := range c.channel {
-				to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value(ch), t.Name, ch.Name)
+				to <- &series{m.desc, m.kind, m.value(ch), ofChannel}
 			}
-			collectLatency(to, c.channelLatency, ch.Latency, t.Name, ch.Name)
+			c.latencies(to, c.channelLatency, ch.Latency, t.Name, ch.Name)
 		}
 	}
-	to <- prometheus.MustNewConstMetric(c.topics, prometheus.GaugeValue, float64(len(topics)))
-	to <- prometheus.MustNewConstMetric(c.channels, prometheus.GaugeValue, float64(channels))
+	gauge(c.healthy, number(c.broker.Healthy() == nil))
+	gauge(c.topics, float64(len(topics)))
+	gauge(c.channels, float64(channels))
 }
 
-// collectLatency gives one series for each quantile. They are gauges, no summary: that would promise a sum, and counts since the start.
-func collectLatency(to chan<- prometheus.Metric, desc *prometheus.Desc, measured *latency.Summary, labels ...string) {
+// latencies gives one series for each quantile of a topic, or of a channel if there is one. They are gauges, no summary: that would promise a
+// sum, and counts since the start.
+func (c *collector) latencies(to chan<- prometheus.Metric, desc *prometheus.Desc, measured *latency.Summary, topic, channel string) {
 	if measured == nil || measured.Count == 0 {
 		return
 	}
 	for _, v := range measured.Values {
-		quantile := strconv.FormatFloat(v.Quantile, 'g', -1, 64)
-		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v.Took.Seconds(), append(slices.Clone(labels), quantile)...)
+		pairs := []string{"quantile", strconv.FormatFloat(v.Quantile, 'g', -1, 64), "topic", topic}
+		if channel != "" {
+			pairs = append([]string{"channel", channel}, pairs...)
+		}
+		to <- &series{desc, prometheus.GaugeValue, v.Took.Seconds(), labels(pairs...)}
 	}
 }
 
