@@ -35,6 +35,9 @@ func tlsFiles(s *Set, o *node.Options, minVersion string) {
 	s.Func("tls-min-version", "VERSION", minVersion, "tls1.0, tls1.1, tls1.2 or tls1.3", "oldest version of TLS that is spoken",
 		func(v string) error {
 			var ok bool
+			if v == "" {
+				return nil // as in NSQ's example of a settings file
+			}
 			if t.MinVersion, ok = tlsconf.ParseVersion(v); !ok {
 				return errValue
 			}
