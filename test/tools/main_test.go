@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -127,6 +128,15 @@ func weir(t *testing.T, args ...string) (int, string) {
 		t.Fatalf("weir %q does not end", args)
 	}
 	return p.ExitCode(), p.Output()
+}
+
+// freeAddress returns a loopback address whose port was free a moment ago.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer ln.Close()
+	return ln.Addr().String()
 }
 
 // post makes a request that has to succeed.
