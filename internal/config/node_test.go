@@ -99,7 +99,7 @@ func TestNsqdDefaultsAreNsqds(t *testing.T) {
 }
 
 func TestNsqdTakesNsqdsFlags(t *testing.T) {
-	n, err := parseNsqd("-data-path=/x", "-tcp-address=127.0.0.1:0", "--http-address", "", "-broadcast-address=b", "-mem-queue-size=0",
+	n, err := parseNsqd("-data-path=/x", "-tcp-address=127.0.0.1:0", "--http-address", "", "-broadcast-address=b", "-mem-queue-size=77",
 		"-sync-every=1", "-sync-timeout=1s", "-max-bytes-per-file=1048576", "-node-id=7", "-worker-id=7", "-verbose",
 		"-log-level=debug", "-log-prefix=x", "-queue-scan-worker-pool-max=1", "-queue-scan-selection-count=9",
 		"-msg-timeout=2m", "-max-msg-size=123", "-sync=os", "-retain=0", "-version")
@@ -107,7 +107,7 @@ func TestNsqdTakesNsqdsFlags(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := &n.Options
-	if o.DataPath != "/x" || o.HTTPAddress != "" || o.Advertise != "b" || o.TCP.MsgTimeout != 2*time.Minute || o.TCP.MaxMsgSize != 123 ||
+	if o.DataPath != "/x" || o.HTTPAddress != "" || o.Advertise != "b" || o.TCP.MsgTimeout != 2*time.Minute || o.TCP.MaxMsgSize != 123 || o.Broker.EphemeralMessages != 77 ||
 		o.Store.Sync != commitlog.SyncOS || o.Broker.Retain >= 0 || n.LogLevel.Level() != slog.LevelDebug || !n.ShowVersion {
 		t.Errorf("got %+v %+v", n, o)
 	}

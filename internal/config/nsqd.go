@@ -40,6 +40,8 @@ func Nsqd(n *Node) *Set {
 	lookups(s, o)
 	topology(s, o)
 	limits(s, o)
+	o.Broker.EphemeralMessages = 10_000
+	s.Int(&o.Broker.EphemeralMessages, "mem-queue-size", 0, 1<<40, "most messages of an ephemeral topic or channel (0: 10000); all others are on disk")
 	compression(s, o)
 	tlsFiles(s, o, "tls1.0")
 	authServers(s, o)
@@ -59,8 +61,7 @@ func Nsqd(n *Node) *Set {
 	s.Int(&no.count, "sync-every", 0, 1<<40, "every commit is synced, see --sync")
 	s.Duration(&no.duration, "sync-timeout", 0, maxDuration, "see --sync=DURATION")
 	s.Size(&no.bytes, "max-bytes-per-file", 0, maxBytes, "files grow with the write rate, up to 64MiB")
-	memQueue, scanMax, scanCount := 10000, 4, 20
-	s.Int(&memQueue, "mem-queue-size", 0, 1<<40, "all messages are on disk, the newest also in --cache-size")
+	scanMax, scanCount := 4, 20
 	s.Int(&scanMax, "queue-scan-worker-pool-max", 0, 1<<30, "timeouts are not found by scanning")
 	s.Int(&scanCount, "queue-scan-selection-count", 0, 1<<30, "timeouts are not found by scanning")
 	nodeID := 0

@@ -182,7 +182,8 @@ func newClientStats(c *broker.ClientStats, topic string) clientStats {
 		ReadyCount: c.ReadyCount, InFlightCount: c.InFlightCount, MessageCount: c.MessageCount, FinishCount: c.FinishCount,
 		RequeueCount: c.RequeueCount, ConnectTime: c.ConnectTime, SampleRate: c.SampleRate, Deflate: c.Deflate,
 		Snappy: c.Snappy, UserAgent: c.UserAgent, TLS: c.TLS, TLSVersion: c.TLSVersion, CipherSuite: c.TLSCipherSuite,
-		Authed: c.Authed, AuthIdentity: c.AuthIdentity, AuthIdentityURL: c.AuthIdentityURL, TopologyZone: c.Zone, TopologyRegion: c.Region,
+		NegotiatedProtocolMutual: c.TLS, // always, says crypto/tls
+		Authed:                   c.Authed, AuthIdentity: c.AuthIdentity, AuthIdentityURL: c.AuthIdentityURL, TopologyZone: c.Zone, TopologyRegion: c.Region,
 	}
 	for _, p := range c.PubCounts {
 		if topic == "" || topic == p.Topic {
