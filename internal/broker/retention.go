@@ -57,7 +57,9 @@ func (p *partition) retain(ctx context.Context, now time.Time) error {
 			return err
 		}
 	} else {
-		below = p.covered(below)
+		if below = p.covered(below, segments[0]); below < 0 {
+			return nil
+		}
 	}
 	if err := p.log.Trim(below); err != nil {
 		return err
@@ -97,18 +99,13 @@ type checkpointed struct {
 }
 
 // covered lowers the end of what may be trimmed to what two checkpoints cover, for a replica that does not lead and so cannot
-// move the log on by itself. It writes one where that helps: the leader's own entries bring the next.
-func (p *partition) covered(below record.Offset) record.Offset {
-	if p.saved[1].next > below {
-		return below
-	}
-	if p.saved[0].next <= below || p.saved[1].at == 0 {
+// move the log on by itself. It writes one if not even the oldest segment is covered: the leader's entries bring the next.
+func (p *partition) covered(below record.Offset, oldest Segment) record.Offset {
+	if p.saved[1].next <= oldest.Next {
 		_ = p.checkpoint() // refused: the next round tries again
 	}
-	if p.saved[1].next > below {
-		return below
-	}
-	return 0
+	// A high watermark above a segment's end says that the checkpoint holds all of its entries.
+	return min(below, p.saved[1].next-1)
 }
 
 // expired reports whether a segment is no longer wanted for replay.
