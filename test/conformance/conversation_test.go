@@ -30,7 +30,7 @@ type client struct {
 
 // TestWeirAnswersAsStockNsqd holds all conversations with both servers.
 func TestWeirAnswersAsStockNsqd(t *testing.T) {
-	seen := new(sightings)
+	seen := &sightings{table: table}
 	t.Run("shared", func(t *testing.T) {
 		servers := startPair(t)
 		for _, group := range []struct {
@@ -88,7 +88,7 @@ func compare(t *testing.T, servers pair, c conversation, topic string, seen *sig
 		})
 	}
 	both.Wait()
-	t.Logf("stock nsqd:\n%s", strings.Join(stock.lines, "\n"))
+	t.Logf("stock:\n%s", strings.Join(stock.lines, "\n"))
 	if !slices.ContainsFunc(stock.lines, func(line string) bool { return !strings.Contains(line, "> ") }) {
 		t.Error("nothing was seen of the server: this conversation cannot fail")
 	}

@@ -146,6 +146,8 @@ func matches(in, conversation string) bool {
 
 // sightings notes which parts of the table were needed, by conversations that were held.
 type sightings struct {
+	table []deliberate
+
 	mu   sync.Mutex
 	seen []sighting
 }
@@ -161,7 +163,7 @@ type sighting struct {
 func (s *sightings) deliberate(conversation string, d difference) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, entry := range table {
+	for i, entry := range s.table {
 		if slices.Contains(entry.lines, d) && entry.isAbout(conversation) {
 			s.seen = append(s.seen, sighting{i, conversation, d})
 			return entry.reason
@@ -177,7 +179,7 @@ func (s *sightings) checkTable(t *testing.T) {
 		t.Logf("the table is not judged with -run %s", run)
 		return
 	}
-	for i, entry := range table {
+	for i, entry := range s.table {
 		if entry.reason == "" || len(entry.in) == 0 || len(entry.lines) == 0 {
 			t.Errorf("entry %d of the table is not complete", i)
 		}

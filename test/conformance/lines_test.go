@@ -91,7 +91,7 @@ func walkJSON(d *json.Decoder, path string, lines *[]string) error {
 }
 
 // unsteady lists the values that differ between runs, by their paths.
-var unsteady = regexp.MustCompile(`^(memory\..*|.*start_time|.*connect_ts|http_port|tcp_port|.*percentiles\[\d\]\.value)$`)
+var unsteady = regexp.MustCompile(`^(memory\..*|.*start_time|.*last_update|.*tombstoned_at|.*connect_ts|http_port|tcp_port|.*percentiles\[\d\]\.value)$`)
 
 // peer is the address of a client.
 var peer = regexp.MustCompile(`^127\.0\.0\.1:\d+$`)

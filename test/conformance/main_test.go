@@ -11,8 +11,8 @@ import (
 	"github.com/weirmq/weir/internal/testkit/proc"
 )
 
-// The two programs under comparison, set by TestMain.
-var weirBinary, stockBinary string
+// The programs under comparison, set by TestMain: weir, stock nsqd and stock nsqlookupd.
+var weirBinary, stockBinary, stockLookup string
 
 // conversationsAtATime is how many conversations are held in parallel: they wait more than they work.
 const conversationsAtATime = "16"
@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	}
 	if err == nil {
 		stockBinary, err = proc.Stock(dir, "nsqd")
+	}
+	if err == nil {
+		stockLookup, err = proc.Stock(dir, "nsqlookupd")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

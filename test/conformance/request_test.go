@@ -84,7 +84,7 @@ func (c *client) requestFrom(method, path string, body io.Reader, size int) {
 	switch {
 	case json.Valid(answer):
 		for _, line := range jsonLines(answer) {
-			if c.alone || !strings.HasPrefix(line, "producers") {
+			if c.alone || c.server.lookup || !strings.HasPrefix(line, "producers") {
 				c.note("    %s", line)
 			}
 		}

@@ -19,15 +19,16 @@ import (
 // startPatience is how long a server may take until /ping answers.
 const startPatience = 20 * time.Second
 
-// server is one running nsqd, Weir's or the stock one.
+// server is one running daemon, Weir's or the stock one.
 type server struct {
 	name      string
 	tcp, http string // addresses
 	data      string // directory
+	lookup    bool   // an nsqlookupd, not an nsqd
 	process   *proc.Process
 }
 
-// pair is a stock nsqd and a weir nsqd with the same flags.
+// pair is a stock daemon and Weir's with the same flags.
 type pair struct{ stock, weir *server }
 
 // startPair runs both servers with fresh data until the test ends. Their output is shown if the test fails.
@@ -52,7 +53,14 @@ func startServer(t *testing.T, name, binary string, args, flags []string) *serve
 		s.http = hex.EncodeToString([]byte(listen)) + strings.TrimSuffix(socketHost, ":80")
 	}
 	args = append(args, "--data-path="+s.data, "--tcp-address="+s.tcp, "--http-address="+listen, "--broadcast-address=127.0.0.1")
-	p, err := proc.Start(proc.Spec{Path: binary, Args: append(args, flags...)})
+	s.run(t, binary, append(args, flags...))
+	return s
+}
+
+// run runs the program until the test ends.
+func (s *server) run(t *testing.T, binary string, args []string) {
+	t.Helper()
+	p, err := proc.Start(proc.Spec{Path: binary, Args: args})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,20 +70,19 @@ func startServer(t *testing.T, name, binary string, args, flags []string) *serve
 			t.Error(err)
 		}
 		if t.Failed() {
-			t.Logf("output of %s:\n%s", name, p.Output())
+			t.Logf("output of %s:\n%s", s.name, p.Output())
 		}
 	})
 	for end := time.Now().Add(startPatience); !s.ready(); time.Sleep(5 * time.Millisecond) {
 		select {
 		case <-p.Done():
-			t.Fatalf("%s ended:\n%s", name, p.Output())
+			t.Fatalf("%s ended:\n%s", s.name, p.Output())
 		default:
 		}
 		if time.Now().After(end) {
-			t.Fatalf("%s is not ready:\n%s", name, p.Output())
+			t.Fatalf("%s is not ready:\n%s", s.name, p.Output())
 		}
 	}
-	return s
 }
 
 // withoutPlace replaces what is the server's own: its directory, addresses and ports.

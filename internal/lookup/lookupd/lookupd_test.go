@@ -180,7 +180,7 @@ func TestLookupListsWhoIsThere(t *testing.T) {
 		!strings.Contains(got, `"tombstones":[false,false],"topics":["t","u"]`) {
 		t.Errorf("nodes: %s", got)
 	}
-	if got := request(t, s, "GET", "/debug"); !strings.Contains(got, `"channel:u:d#ephemeral":[{"id":"`+two.LocalAddr().String()) {
+	if got := request(t, s, "GET", "/debug"); !strings.Contains(got, `"id":"`+two.LocalAddr().String()) || !strings.Contains(got, `"channel:u:d#ephemeral":[{`) {
 		t.Errorf("debug: %s", got)
 	}
 	one.Close()

@@ -75,19 +75,19 @@ func (s *Server) nodes(*http.Request) (any, error) {
 	return answer, nil
 }
 
-// debugEntry is a broker under one key of /debug; times are Unix nanoseconds, 0 for never.
+// debugEntry is a broker under one key of /debug; times are Unix nanoseconds, 0 for never. The keys keep nsqlookupd's order.
 type debugEntry struct {
-	ID               string `json:"id"`
-	Hostname         string `json:"hostname"`
 	BroadcastAddress string `json:"broadcast_address"`
-	TCPPort          int    `json:"tcp_port"`
+	Hostname         string `json:"hostname"`
 	HTTPPort         int    `json:"http_port"`
-	Version          string `json:"version"`
-	TopologyZone     string `json:"topology_zone"`
-	TopologyRegion   string `json:"topology_region"`
+	ID               string `json:"id"`
 	LastUpdate       int64  `json:"last_update"`
+	TCPPort          int    `json:"tcp_port"`
 	Tombstoned       bool   `json:"tombstoned"`
 	TombstonedAt     int64  `json:"tombstoned_at"`
+	TopologyRegion   string `json:"topology_region"`
+	TopologyZone     string `json:"topology_zone"`
+	Version          string `json:"version"`
 }
 
 // debug is GET /debug: everything that is known, hidden or not.

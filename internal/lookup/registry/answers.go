@@ -2,7 +2,6 @@ package registry
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -86,9 +85,9 @@ func (r *Registry) Nodes(now time.Time) []Node {
 	return nodes
 }
 
-// Dump returns everything, hidden or not, by nsqlookupd's names of the keys: "client::", "topic:T:", "channel:T:C".
+// Dump returns all brokers, hidden or not, by nsqlookupd's names of the keys that they have: "client::", "topic:T:", "channel:T:C".
 func (r *Registry) Dump() map[string][]Entry {
-	all := map[string][]Entry{"client::": {}}
+	all := make(map[string][]Entry)
 	for id, p := range r.peers {
 		all["client::"] = append(all["client::"], Entry{ID: id, Peer: p.Peer, LastUpdate: p.heard})
 	}
@@ -98,7 +97,6 @@ func (r *Registry) Dump() map[string][]Entry {
 			if channel != "" {
 				name = "channel:" + topic + ":" + channel
 			}
-			all[name] = []Entry{}
 			for id, p := range have {
 				all[name] = append(all[name], Entry{
 					ID: id, Peer: r.peers[id].Peer, LastUpdate: r.peers[id].heard,
@@ -107,7 +105,7 @@ func (r *Registry) Dump() map[string][]Entry {
 			}
 		}
 	}
-	for _, entries := range slices.Collect(maps.Values(all)) {
+	for _, entries := range all {
 		slices.SortFunc(entries, func(x, y Entry) int { return comparePeers(x.Peer, y.Peer) })
 	}
 	return all
