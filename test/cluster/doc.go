@@ -1,0 +1,3 @@
+// Package cluster holds tests with clusters of real processes: nodes are killed, frozen, stopped, cut off and lose their disks while
+// ordinary clients publish and consume. They need the build tag process.
+package cluster

@@ -1,0 +1,70 @@
+//go:build process
+
+package cluster
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/weirmq/weir/internal/testkit/history"
+)
+
+func number(t *testing.T, variable string, otherwise int) int {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("%s: %v", variable, err)
+	}
+	return n
+}
+
+func prepare(ns *nodes, topic string, channels ...string) {
+	ns.t.Helper()
+	ns.post(ns.list[0], "/topic/create?topic="+topic, "")
+	for _, ch := range channels {
+		ns.post(ns.list[0], "/channel/create?topic="+topic+"&channel="+ch, "")
+	}
+	ns.awaitLed(topic, true, ns.list[0], 20*time.Second)
+}
+
+// TestAKilledNodeLosesNothing kills the nodes one after the other, under load, with consumers that take one message at a time.
+// WEIR_CLUSTER_KILLS changes how often.
+func TestAKilledNodeLosesNothing(t *testing.T) {
+	kills := number(t, "WEIR_CLUSTER_KILLS", 4)
+	ns := startNodes(t, 3)
+	const topic = "invoices"
+	prepare(ns, topic, "work", "audit")
+	f := newTraffic(ns, topic, uint64(time.Now().UnixNano()))
+	for i, n := range ns.list {
+		f.publishAt(n, uint32(i), 50, 500)
+	}
+	f.consume("work", 1)
+	f.consume("audit", 50)
+	var gaps []time.Duration
+	for i := range kills {
+		time.Sleep(1200 * time.Millisecond)
+		victim, witness := ns.list[i%3], ns.list[(i+1)%3]
+		f.rec.Killed()
+		ns.kill(victim)
+		gaps = append(gaps, ns.awaitLed(topic, false, witness, 10*time.Second))
+		time.Sleep(500 * time.Millisecond)
+		ns.start(victim)
+		ns.awaitLed(topic, true, witness, 20*time.Second)
+	}
+	report := f.finish(30*time.Second, "work", "audit")
+	slices.Sort(gaps)
+	t.Logf("%d kills: %s; partitions led again after %v at the median, %v at worst", kills, f.describe(report), gaps[len(gaps)/2], gaps[len(gaps)-1])
+	if gaps[len(gaps)/2] > 2*time.Second || gaps[len(gaps)-1] > 4*time.Second {
+		t.Errorf("partitions were without a leader for too long: %v", gaps)
+	}
+	if report.Count(history.Lost)+report.Count(history.Phantom) > 0 {
+		t.Error("messages were lost or made up")
+	}
+}

@@ -1,0 +1,168 @@
+//go:build process
+
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"log"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/nsqio/go-nsq"
+
+	"github.com/weirmq/weir/internal/testkit/history"
+	"github.com/weirmq/weir/internal/testkit/rawnsq"
+)
+
+// finishWindow is how long before a node's death a finish may be sent and still be forgotten: 100 ms, a sync, and what clients and a
+// busy machine take.
+const finishWindow = 400 * time.Millisecond
+
+// traffic publishes through every node and consumes as ordinary clients do, and keeps the history.
+type traffic struct {
+	t     *testing.T
+	nodes *nodes
+	topic string
+	rec   *history.Recorder
+
+	stopC    chan struct{}
+	running  sync.WaitGroup
+	paused   atomic.Bool
+	answered atomic.Int64
+	slowest  atomic.Int64 // ns from sending to OK, of all publishes
+	lastOK   [8]atomic.Int64
+	widest   [8]atomic.Int64 // by publisher: longest time between two OKs, ns
+	heard    sync.Map        // partition → time of the last delivery, Unix ns
+	consumer []*nsq.Consumer
+}
+
+func newTraffic(ns *nodes, topic string, seed uint64) *traffic {
+	return &traffic{t: ns.t, nodes: ns, topic: topic, rec: history.NewRecorder(uint32(seed)), stopC: make(chan struct{})}
+}
+
+// publishAt publishes to one node, window commands on the wire, at most rate a second.
+func (f *traffic) publishAt(n *clusterNode, id uint32, window, rate int) {
+	f.running.Go(func() {
+		var sequence uint32
+		pace := time.NewTicker(time.Second / time.Duration(rate) * 10)
+		defer pace.Stop()
+		for {
+			select {
+			case <-f.stopC:
+				return
+			default:
+			}
+			conn, err := rawnsq.NewPublisher(n.tcp(), window, func(tag uint64, err error) { f.outcome(id, uint32(tag), err) })
+			if err != nil {
+				time.Sleep(10 * time.Millisecond)
+				continue
+			}
+			f.lastOK[id].Store(0)
+			for broken := false; !broken; {
+				select {
+				case <-f.stopC:
+					_ = conn.Wait()
+					conn.Close()
+					return
+				case <-pace.C:
+				}
+				for range 10 {
+					if f.paused.Load() {
+						break
+					}
+					key := history.Key{Publisher: id, Seq: sequence}
+					body := f.rec.Body(key, 100)
+					f.rec.Sent(key, 0)
+					if conn.Publish(uint64(sequence), rawnsq.AppendPub(nil, f.topic, body)) != nil {
+						broken = true
+						break
+					}
+					sequence++
+				}
+			}
+			conn.Close()
+		}
+	})
+}
+
+func (f *traffic) outcome(id, sequence uint32, err error) {
+	key := history.Key{Publisher: id, Seq: sequence}
+	var refused rawnsq.BrokerError
+	switch {
+	case err == nil:
+		f.rec.Answered(key)
+		f.answered.Add(1)
+		now := time.Now().UnixNano()
+		if last := f.lastOK[id].Swap(now); last != 0 && now-last > f.widest[id].Load() {
+			f.widest[id].Store(now - last)
+		}
+	case errors.As(err, &refused):
+		f.rec.Unknown(key) // an error of a cluster may leave the outcome open
+	default:
+		f.rec.Unknown(key)
+	}
+}
+
+// consume runs a go-nsq consumer that finds the nodes by lookup.
+func (f *traffic) consume(channel string, maxInFlight int) {
+	f.t.Helper()
+	config := nsq.NewConfig()
+	config.MaxInFlight = maxInFlight
+	config.LookupdPollInterval = 300 * time.Millisecond
+	config.LookupdPollJitter = 0
+	config.DefaultRequeueDelay = 0
+	config.MaxBackoffDuration = 0
+	c, err := nsq.NewConsumer(f.topic, channel, config)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	c.SetLogger(log.New(discard{}, "", 0), nsq.LogLevelError)
+	c.AddHandler(nsq.HandlerFunc(func(m *nsq.Message) error {
+		if key, ok := f.rec.Delivered(channel, m.Body, m.Attempts); ok {
+			f.rec.Finished(channel, key)
+		}
+		return nil
+	}))
+	var lookups []string
+	for _, n := range f.nodes.list {
+		lookups = append(lookups, n.lookup())
+	}
+	if err := c.ConnectToNSQLookupds(lookups); err != nil {
+		f.t.Fatal(err)
+	}
+	f.consumer = append(f.consumer, c)
+}
+
+type discard struct{}
+
+func (discard) Write(p []byte) (int, error) { return len(p), nil }
+
+// finish stops publishing, waits until all that was answered has been delivered or patience ends, and checks the history.
+func (f *traffic) finish(patience time.Duration, channels ...string) *history.Report {
+	f.t.Helper()
+	close(f.stopC)
+	f.running.Wait()
+	rules := history.Rules{Channels: channels, Drained: true, FinishWindow: finishWindow}
+	var report *history.Report
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		report = history.Check(f.rec.History(), rules)
+		if report.Err() == nil || time.Now().After(end) {
+			break
+		}
+	}
+	for _, c := range f.consumer {
+		c.Stop()
+		<-c.StopChan
+	}
+	if err := report.Err(); err != nil {
+		f.t.Error(err)
+	}
+	return report
+}
+
+func (f *traffic) describe(report *history.Report) string {
+	return fmt.Sprintf("%d answered, %d sent, %d lost, %d phantom", report.Answered, report.Sent, report.Count(history.Lost), report.Count(history.Phantom))
+}
