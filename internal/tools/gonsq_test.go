@@ -16,6 +16,9 @@ func TestOptionsReachGoNSQ(t *testing.T) {
 	if cfg.MaxInFlight != 17 || cfg.MsgTimeout != 2*time.Minute || !cfg.Snappy {
 		t.Errorf("got %+v", cfg)
 	}
+	if cfg.MaxAttempts != 0 {
+		t.Errorf("a message is given up after %d attempts although nobody asked for that", cfg.MaxAttempts)
+	}
 	if !strings.HasPrefix(cfg.UserAgent, "nsq_to_file/1.3.0 go-nsq/") {
 		t.Errorf("user agent %q", cfg.UserAgent)
 	}
