@@ -308,6 +308,12 @@ func aloneConversations() []aloneConversation {
 				c.get("/config/log_level")
 			}
 		}}, nil},
+		{conversation{"lookup services changed", func(c *client) {
+			for _, list := range []string{`["127.0.0.1:1"]`, `[]`, `["127.0.0.1:1","127.0.0.1:2"]`, `127.0.0.1:1`, `"127.0.0.1:1"`, `{}`, `[1]`, ``, `["127.0.0.1:1"] x`} {
+				c.request("PUT", "/config/nsqlookupd_tcp_addresses", list)
+				c.get("/config/nsqlookupd_tcp_addresses")
+			}
+		}}, []string{"--lookupd-tcp-address=127.0.0.1:3"}},
 		{conversation{"consumers of a channel", func(c *client) {
 			first := c.consume("first", "ch", 1, "")
 			c.connect("second").send("SUB " + c.topic + " ch\n").read()
