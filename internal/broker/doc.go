@@ -13,8 +13,13 @@
 // pauses or empties a channel, or records what was finished and requeued since the last one. What is in flight lives in
 // memory on the leader.
 //
-// Concurrency: one mutex for the registry of topics, one for each partition (guards what Apply changes), one for each channel
-// (guards its queue.Channel). They are taken in this order and held for computation only, never across a disk, a network, a
+// A lone node has one partition for each topic and leads it. In a cluster (Options.Cluster) a Topic holds the replicas that the
+// catalog places on this node: a batch goes Topic.Publish ─► partition led here, or router ─► Cluster.Publish ─► another
+// node's Broker.Relayed; changes go by Cluster.Change to the leader's Broker.Change; a Subscription has a seat in the channel of
+// each local replica. ARCHITECTURE.md tells the whole.
+//
+// Concurrency: one mutex for the registry of topics, one for each partition (guards what Apply changes), one for each
+// subscription (guards its seats), one for each channel (guards its queue.Channel). They are taken in this order and held for computation only, never across a disk, a network, a
 // callback or a wait. Checkpoints and retention run on the keeper's goroutine, recorded finishes on the flusher's, timeouts
 // and due times on one runtime timer for each channel that has any.
 package broker

@@ -49,6 +49,8 @@ func reason(err error) string {
 		return "log failed, restart the node"
 	case errors.Is(err, broker.ErrUnknown):
 		return "outcome unknown, the message may have been stored"
+	case errors.Is(err, broker.ErrNoLeader):
+		return broker.ErrNoLeader.Error()
 	case errors.Is(err, broker.ErrNotLeader):
 		return "not the leader of the partition, try another node"
 	}
