@@ -102,7 +102,9 @@ func (c *collector) collect(ctx context.Context, patience time.Duration, watched
 	defer cancel()
 	places := c.places()
 	p := &Picture{Time: time.Now(), topics: map[string]*topicState{}, channels: map[upstream.Target]*ChannelEvent{}}
-	nodes, failures := c.client.Nodes(ctx, places, false)
+	finding, found := context.WithTimeout(ctx, patience/2) // who does not answer must leave time to ask the others
+	nodes, failures := c.client.Nodes(finding, places, false)
+	found()
 	var asking sync.WaitGroup
 	asking.Go(func() { p.Lookupds = c.client.Ping(ctx, places.Lookupds) })
 	p.Nodes = make([]*NodeState, len(nodes))
