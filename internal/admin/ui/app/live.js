@@ -100,6 +100,7 @@ function take(name, watches, text) {
 	} catch {
 		return; // an event that makes no sense: the next one may
 	}
+	if (data === null || typeof data !== "object") return;
 	if (name === "topics") data = patchTopics(seen.value.get(watch)?.data, data);
 	const next = new Map(seen.value);
 	next.set(watch, { data, at: Date.now() });
@@ -120,8 +121,9 @@ function patchTopics(old, event) {
 	/** @type {Map<string, TopicRow>} */
 	const rows = new Map(event.full ? [] : old?.rows);
 	/** @type {string[]} */
-	const columns = event.columns ?? [];
-	for (const values of event.rows ?? []) {
+	const columns = Array.isArray(event.columns) ? event.columns : [];
+	for (const values of Array.isArray(event.rows) ? event.rows : []) {
+		if (!Array.isArray(values)) continue;
 		/** @type {TopicRow} */
 		const row = { topic: String(values[0]) };
 		columns.forEach((c, i) => {
@@ -129,7 +131,7 @@ function patchTopics(old, event) {
 		});
 		rows.set(row.topic, row);
 	}
-	for (const name of event.removed ?? []) rows.delete(name);
+	for (const name of Array.isArray(event.removed) ? event.removed : []) rows.delete(name);
 	return { rows, topics: [...rows.values()], warnings: event.warnings };
 }
 
@@ -158,7 +160,7 @@ export function useWatched(watch) {
 	const { data = null, at = 0 } = useStore(seen).get(watch) ?? {};
 	const missing = data?.missing ? new RequestError("no node has it", 404) : null;
 	const gone = state === "lost" ? new RequestError("the connection to the admin server is lost; trying again", 0) : null;
-	return { data: missing ? null : data, at, error: missing ?? gone, reload };
+	return { data: missing ? null : data, at, error: missing ?? gone, reload, warnings: missing ? data.warnings : undefined };
 }
 
 /** Asks for fresh data at once, by opening the stream again. */

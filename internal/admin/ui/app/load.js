@@ -11,6 +11,7 @@ import { RequestError } from "./api.js";
  * @property {number} at when it came, Unix milliseconds
  * @property {RequestError | null} error of the last try
  * @property {() => Promise<void>} reload
+ * @property {string[]} [warnings] of an answer that there is no such thing: perhaps a node that has it did not answer
  */
 
 /**
@@ -63,7 +64,8 @@ export function Whole({ loaded, what, children }) {
 			<h2>${error.status === 404 ? `No such ${what}` : `The ${what} cannot be shown`}</h2>
 			<p>${error.message}.</p>
 			<button class="button" onClick=${reload}>Try again</button>
-		</div>`;
+		</div>
+		<${Warnings} warnings=${loaded.warnings ?? []} />`;
 	}
 	if (!data) return html`<p class="starting" role="status">Loading…</p>`;
 	return html`
@@ -79,7 +81,7 @@ const shownWarnings = 10;
  * @param {{warnings: string[]}} props
  */
 function Warnings({ warnings }) {
-	const lines = warnings.map((w) => String(w).replace(/^WARNING: /, "").trim()).filter(Boolean);
+	const lines = [warnings].flat().map((w) => String(w).replace(/^WARNING: /, "").trim()).filter(Boolean);
 	if (lines.length === 0) return null;
 	return html`<div class="notice warn" role="alert">
 		<b>Not the whole picture.</b> ${lines.length === 1 ? lines[0] : html`<ul>

@@ -27,8 +27,9 @@ export function NodePage({ node }) {
 	const n = loaded.data?.nodes.find((/** @type {AdminNode} */ each) => each.node === node);
 	return html`<${PageHead} title=${n?.hostname || node} kind=${node} above=${[["Nodes", address("nodes")]]}
 			badges=${n ? html`<span class=${`badge ${!n.up ? "bad" : n.healthy === false ? "warn" : ""}`}>${healthText(n)}</span>` : null} />
-		<${Whole} loaded=${loaded} what="node">${n ? html`
-			${!n.up ? html`<p class="notice bad" role="alert">This node does not answer: ${n.error}. What is shown is what lookup knows of it.</p>` : null}
+		<${Whole} loaded=${loaded} what="node">${n && !n.up ? html`
+			<p class="notice bad" role="alert">This node does not answer: ${n.error || "nobody knows why"}.</p>
+			<${Facts} node=${n} />` : n ? html`
 			<div class="tiles">
 				<${Tile} name="In" value=${rate(n.rates.in)} unit="/s" />
 				<${Tile} name="Out" value=${rate(n.rates.out)} unit="/s" />
@@ -39,19 +40,27 @@ export function NodePage({ node }) {
 				${n.disk ? html`<${Tile} name="Disk free" value=${bytes(n.disk.free_bytes)} note=${html`<${Meter} disk=${n.disk} />${fullIn(n.disk)}`} />` : null}
 				${n.heap_bytes ? html`<${Tile} name="Heap" value=${bytes(n.heap_bytes)} />` : null}
 			</div>
-			<dl class="facts section">
-				<div><dt>Version</dt><dd>${n.version || "–"}${n.out_of_date ? html` <span class="badge warn">older than another node's</span>` : null}</dd></div>
-				<div><dt>TCP, HTTP</dt><dd>${n.broadcast_address}:${n.tcp_port}, ${n.http_port}</dd></div>
-				<div><dt>Started</dt><dd title=${moment(n.started_ms)}>${relative(n.started_ms)}</dd></div>
-				${n.topology_zone || n.topology_region ? html`<div><dt>Region, zone</dt><dd>${n.topology_region || "–"}, ${n.topology_zone || "–"}</dd></div>` : null}
-				<div><dt>Listed by lookup</dt><dd>${n.lookupds.join(", ") || "–"}</dd></div>
-			</dl>
+			<${Facts} node=${n} />
 			<${Tabs} param="tab" current=${tab} tabs=${/** @type {[string, string][]} */ ([["topics", `Topics (${n.totals.topics})`], ...(n.weir ? [["history", "Last hour"], ["cluster", "Cluster"]] : [])])} />
 			${tab === "topics" ? html`<${Topics} node=${node} tombstones=${n.tombstones} />` : null}
 			${tab === "history" ? html`<${HistoryCharts} of=${{ node }} />` : null}
 			${tab === "cluster" ? html`<${ClusterPart} node=${node} />` : null}`
 			: html`<div class="panel blank"><h2>No such node</h2><p>${node} is not known: it may have left, or never registered with a lookup service.</p></div>`}
 		<//>`;
+}
+
+/**
+ * What is known of a node, whether it answers or not.
+ * @param {{node: AdminNode}} props
+ */
+function Facts({ node: n }) {
+	return html`<dl class="facts section">
+		<div><dt>Version</dt><dd>${n.version || "–"}${n.out_of_date ? html` <span class="badge warn">older than another node's</span>` : null}</dd></div>
+		<div><dt>TCP, HTTP</dt><dd>${n.broadcast_address}:${n.tcp_port}, ${n.http_port}</dd></div>
+		<div><dt>Started</dt><dd title=${moment(n.started_ms)}>${relative(n.started_ms)}</dd></div>
+		${n.topology_zone || n.topology_region ? html`<div><dt>Region, zone</dt><dd>${n.topology_region || "–"}, ${n.topology_zone || "–"}</dd></div>` : null}
+		<div><dt>Listed by lookup</dt><dd>${n.lookupds.join(", ") || "–"}</dd></div>
+	</dl>`;
 }
 
 /** @param {{node: string, tombstones: string[]}} props */
