@@ -167,7 +167,8 @@ func (n *Node) connect() error {
 	}
 	settings := cluster.Options{Self: self, Store: n.store, FS: vfs.Disk(), Dir: o.DataPath, Alone: n.logs, Logger: o.Logger,
 		Peer: peer.Options{Self: self, ClusterID: m.identity.ClusterID, Life: peer.Life(life), Lives: lives, Version: version.Weir, TLS: tls,
-			Logger: o.Logger, Handler: peer.Handler{LifeSeen: func(id catalog.NodeID, l peer.Life) error { return m.record.SeeLife(id, member.Life(l)) }}}}
+			Remembers: func(l peer.Life) bool { return m.record.Remembers(member.Life(l)) },
+			Logger:    o.Logger, Handler: peer.Handler{LifeSeen: func(id catalog.NodeID, l peer.Life) error { return m.record.SeeLife(id, member.Life(l)) }}}}
 	for _, v := range m.identity.Members {
 		settings.Members = append(settings.Members, v.ID)
 	}

@@ -94,6 +94,9 @@ func (g *Gossip) joinOne(entry string) error {
 			return nil
 		}
 	}
+	if single := errors.Unwrap(err); single != nil {
+		err = single // of the list of errors that memberlist makes, which has several lines
+	}
 	if errors.Is(err, io.EOF) {
 		err = fmt.Errorf("it closed the connection: was it started with another --cluster-key? %w", err)
 	}

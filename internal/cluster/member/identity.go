@@ -50,6 +50,7 @@ type content struct {
 	list     uint64   // digest of the join list of the identity
 	identity Identity // if state is not none
 	lives    map[catalog.NodeID]Life
+	nonces   []uint64 // of this node's own lives, the last one last
 }
 
 const (
@@ -57,6 +58,7 @@ const (
 	fileVersion    = 1
 	maxFileBytes   = 1 << 20
 	maxMembers     = 256
+	maxNonces      = 1024
 	maxTextBytes   = 255
 	fileFixedBytes = 8 + 1 + 1 + 1 + 1 + 4 + 16 + 8
 )
@@ -79,6 +81,10 @@ func (c *content) encode() []byte {
 		b = binary.BigEndian.AppendUint64(b, uint64(node))
 		b = binary.BigEndian.AppendUint32(b, c.lives[node].Number)
 		b = binary.BigEndian.AppendUint64(b, c.lives[node].Nonce)
+	}
+	b = binary.BigEndian.AppendUint16(b, uint16(len(c.nonces)))
+	for _, nonce := range c.nonces {
+		b = binary.BigEndian.AppendUint64(b, nonce)
 	}
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
@@ -112,6 +118,9 @@ func decode(b []byte) (*content, error) {
 			node := catalog.NodeID(d.uint(8))
 			c.lives[node] = Life{Number: uint32(d.uint(4)), Nonce: d.uint(8)}
 		}
+	}
+	for n := d.uint(2); n > 0 && !d.short; n-- {
+		c.nonces = append(c.nonces, d.uint(8))
 	}
 	switch {
 	case d.short || len(d.rest) > 0:

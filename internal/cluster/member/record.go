@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -85,6 +86,8 @@ func Open(fsys vfs.FS, dir, bootID string) (*Record, error) {
 	return r, r.change(func(c *content) error {
 		c.life++
 		c.bootID, c.clean = boot, false
+		c.nonces = append(slices.Clone(c.nonces), r.nonce)
+		c.nonces = c.nonces[max(0, len(c.nonces)-maxNonces):]
 		return nil
 	})
 }
@@ -131,6 +134,17 @@ func (r *Record) Identity() (Identity, bool) {
 
 // Life returns the life of this process.
 func (r *Record) Life() Life { return Life{Number: r.content().life, Nonce: r.nonce} }
+
+// Remembers reports whether a life is one of this node's, as far as its file tells: a disk that is an older copy does not
+// remember the lives since, also if it has been started as often again. Of lives before the last 1,024 only the number counts.
+func (r *Record) Remembers(life Life) bool {
+	c := r.content()
+	if life.Number > c.life {
+		return false
+	}
+	i := len(c.nonces) - 1 - int(c.life-life.Number)
+	return i < 0 || c.nonces[i] == life.Nonce
+}
 
 // Lives returns the highest lives seen of other nodes. The map is not to be changed.
 func (r *Record) Lives() map[catalog.NodeID]Life { return r.content().lives }

@@ -3,6 +3,7 @@ package member
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"os"
 	"reflect"
 	"runtime"
@@ -55,6 +56,41 @@ func TestLivesNeverRepeat(t *testing.T) {
 			seen[life.Number] = true
 		}
 		disk = disk.Crash(uint64(i)) // what Open said must be durable
+	}
+}
+
+func TestAnOlderCopyDoesNotRememberTheLivesSince(t *testing.T) {
+	disk := vfs.NewMem(1)
+	var lives []Life
+	for range 3 {
+		lives = append(lives, open(t, disk).Life())
+	}
+	copied, err := vfs.ReadFile(disk, "data/cluster", maxFileBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := open(t, disk).Life()
+	backup := vfs.NewMem(2)
+	if err := errors.Join(makeDir(backup), vfs.ReplaceFile(backup, "data/cluster", [][]byte{copied})); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		r := open(t, backup)
+		for _, life := range append(lives, r.Life()) {
+			if !r.Remembers(life) {
+				t.Fatalf("start %d: life %v is forgotten", i, life)
+			}
+		}
+		if r.Remembers(seen) {
+			t.Fatalf("start %d of the copy remembers life %v", i, seen)
+		}
+		lives = append(lives, r.Life())
+	}
+	for range maxNonces {
+		open(t, disk)
+	}
+	if r := open(t, disk); !r.Remembers(lives[0]) || len(r.content().nonces) != maxNonces {
+		t.Error("lives of long ago are refused")
 	}
 }
 
@@ -161,7 +197,7 @@ func TestTheMachineHasABootID(t *testing.T) {
 
 func testContent() *content {
 	return &content{state: stateFormed, clean: true, life: 3, bootID: parseBootID(bootA), list: 5, identity: testIdentity(),
-		lives: map[catalog.NodeID]Life{2: {9, 10}}}
+		lives: map[catalog.NodeID]Life{2: {9, 10}}, nonces: []uint64{11, 12}}
 }
 
 // The bytes are the disk format (docs/format/cluster.md) and what nodes of several versions say to each other: cases are only
@@ -178,7 +214,7 @@ func TestGoldenBytes(t *testing.T) {
 	}{
 		"file": {testContent().encode(), "574549524e4f4445" + "01" + "02" + "01" + "00" + "00000003" +
 			"0a0b0c0d0102030405060708090a0b0c" + "0000000000000005" + identity + "0001" + "0000000000000002" + "00000009" +
-			"000000000000000a" + "b745b356"},
+			"000000000000000a" + "0002" + "000000000000000b" + "000000000000000c" + "eb4ad02b"},
 		"offer":  {offer.encode(), "0101" + "0000000000000007" + "0000000000000005" + identity},
 		"refuse": {refuse.encode(), "0103" + "0000000000000007" + "0000000000000005" + "6e6f"},
 	} {

@@ -87,12 +87,16 @@ func (t *Transport) greet(conn net.Conn, to catalog.NodeID, lane Lane) (Life, er
 	if err := t.lives.admit(h.from, h.life); err != nil {
 		return Life{}, fmt.Errorf("%w: %w", errRefused, err)
 	}
+	if _, err := conn.Write([]byte(confirmed)); err != nil {
+		return Life{}, err
+	}
 	return h.life, conn.SetDeadline(time.Time{})
 }
 
 func (t *Transport) hello(to catalog.NodeID, lane Lane) *hello {
 	o := &t.opts
-	return &hello{protocol: Protocol, clusterID: o.ClusterID, from: o.Self, to: to, life: o.Life, lane: lane, version: o.Version}
+	return &hello{protocol: Protocol, clusterID: o.ClusterID, from: o.Self, to: to, life: o.Life, lane: lane, version: o.Version,
+		seen: t.lives.highest(to)}
 }
 
 // isRefusedDial reports that nobody listens there: the process is gone, not merely slow.

@@ -9,6 +9,7 @@
 //	dialler                                              listener
 //	hello(cluster, from, to, life, lane, version)  ──►
 //	                                               ◄──   hello, or a refusal that names its cause
+//	confirmation                                   ──►
 //	message, call, ping                            ──►
 //	                                               ◄──   reply, failure, pong;  on bulk: data …, end or failure
 //
@@ -26,7 +27,8 @@
 //
 // A hello is refused if it comes from another cluster, an unknown node, for another node than this one, from a newer protocol, or
 // from a life of the node that is not above the highest one seen: then the node runs on an older copy of its disk and may have
-// forgotten votes and entries that others rely on. With TLS, the certificate decides first.
+// forgotten votes and entries that others rely on. Each side also tells the other the highest life that it has seen of it, and who
+// does not remember that one refuses: so an older copy is not let in either after it has been started often enough. With TLS, the certificate decides first.
 //
 // # When a peer is down
 //

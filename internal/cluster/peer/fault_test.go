@@ -198,7 +198,7 @@ func TestAReconnectStormLeavesOneConnection(t *testing.T) {
 				}
 				h := &hello{protocol: Protocol, clusterID: 42, from: 1, to: 2, life: Life{7, 1}, lane: Lane(i % 2)}
 				message := encoded(t, header{kind: kindMessage}, []byte("x"))
-				_, err = conn.Write(append(h.encode(), bytes.Repeat(message, 20)...))
+				_, err = conn.Write(append(append(h.encode(), confirmed...), bytes.Repeat(message, 20)...))
 				if err == nil {
 					_, err = readHello(conn)
 				}

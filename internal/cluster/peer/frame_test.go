@@ -27,7 +27,7 @@ func encoded(t testing.TB, h header, head []byte, parts ...[]byte) []byte {
 
 func testHello() *hello {
 	return &hello{protocol: Protocol, clusterID: 0x0102030405060708, from: 3, to: 1, life: Life{Number: 9, Nonce: 10}, lane: Append,
-		answer: true, version: "1.2.3", refusal: "no"}
+		answer: true, seen: Life{Number: 11, Nonce: 12}, version: "1.2.3", refusal: "no"}
 }
 
 // The bytes are the protocol (docs/format/peer.md): cases are only ever added.
@@ -36,8 +36,8 @@ func TestGoldenBytes(t *testing.T) {
 		got  []byte
 		want string
 	}{
-		"hello": {testHello().encode(), "574549525045455200010030" + "0102030405060708" + "0000000000000003" + "0000000000000001" +
-			"00000009" + "000000000000000a" + "01" + "01" + "05312e322e33" + "00026e6f" + "2a00f979"},
+		"hello": {testHello().encode(), "57454952504545520001003c" + "0102030405060708" + "0000000000000003" + "0000000000000001" +
+			"00000009" + "000000000000000a" + "01" + "01" + "0000000b" + "000000000000000c" + "05312e322e33" + "00026e6f" + "e899272a"},
 		"call": {encoded(t, header{kind: kindCall, method: 5, id: 7}, []byte("ab"), []byte("c")),
 			"2b1b6a59" + "00000003" + "02" + "05" + "0000" + "0000000000000007" + "616263"},
 		"failure": {encoded(t, header{kind: kindFailure, code: 0x0102, id: 7}, nil),

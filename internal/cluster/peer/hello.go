@@ -16,10 +16,13 @@ const Protocol = 1
 const (
 	helloMagic      = "WEIRPEER"
 	helloFixed      = 12 // magic, protocol, length of the body
-	helloBody       = 38 // the body's fields before version and refusal
+	helloBody       = 50 // the body's fields before version and refusal
 	maxHelloBody    = 1024
 	maxVersionBytes = 64
 	maxRefusalBytes = 512
+
+	// confirmed is what the dialler sends when it has accepted the listener's hello.
+	confirmed = "\x01"
 )
 
 // hello is the first thing on a connection, in both directions (docs/format/peer.md). A later protocol keeps the first twelve
@@ -31,6 +34,7 @@ type hello struct {
 	life      Life
 	lane      Lane
 	answer    bool   // of the listener
+	seen      Life   // the highest that the sender has seen of the receiver; zero: none
 	version   string // of the program, for people
 	refusal   string // of the listener; "": welcome
 }
@@ -50,6 +54,8 @@ func (h *hello) encode() []byte {
 		answer = 1
 	}
 	b = append(b, byte(h.lane), answer)
+	b = binary.BigEndian.AppendUint32(b, h.seen.Number)
+	b = binary.BigEndian.AppendUint64(b, h.seen.Nonce)
 	b = append(b, byte(len(h.version)))
 	b = append(b, h.version...)
 	b = binary.BigEndian.AppendUint16(b, uint16(len(h.refusal)))
@@ -99,6 +105,7 @@ func decodeHello(b []byte) (*hello, error) {
 		life:      Life{Number: binary.BigEndian.Uint32(p[24:]), Nonce: binary.BigEndian.Uint64(p[28:])},
 		lane:      Lane(p[36]),
 		answer:    p[37] == 1,
+		seen:      Life{Number: binary.BigEndian.Uint32(p[38:]), Nonce: binary.BigEndian.Uint64(p[42:])},
 	}
 	p = p[helloBody:]
 	n := int(p[0])
@@ -114,7 +121,7 @@ func decodeHello(b []byte) (*hello, error) {
 	return h, nil
 }
 
-// judge returns why a hello cannot be accepted, "" if it can. It does not look at lives.
+// judge returns why a hello cannot be accepted, "" if it can. Of lives it looks at this node's own only.
 func (t *Transport) judge(h *hello) string {
 	o := &t.opts
 	switch {
@@ -130,6 +137,21 @@ func (t *Transport) judge(h *hello) string {
 		return fmt.Sprintf("another process says that it is node %d, which this one is: is a copy of the data directory in use?", h.from)
 	case !t.known(h.from):
 		return fmt.Sprintf("node %d is not a member of this cluster as node %d knows it", h.from, o.Self)
+	case !t.remembers(h.seen):
+		return fmt.Sprintf("node %d has seen life %d of node %d, of which node %d knows nothing: "+olderCopy, h.from, h.seen.Number, o.Self, o.Self)
 	}
 	return ""
+}
+
+// remembers reports whether this node knows of a life that another one has seen of it. A copy of an older disk does not, also
+// when it has been started more often since.
+func (t *Transport) remembers(seen Life) bool {
+	o := &t.opts
+	switch {
+	case seen == Life{} || seen == o.Life:
+		return true
+	case seen.Number >= o.Life.Number:
+		return false
+	}
+	return o.Remembers == nil || o.Remembers(seen)
 }

@@ -138,7 +138,7 @@ func (t *Transport) welcome(conn net.Conn) (*hello, error) {
 		answer.refusal = fmt.Sprintf("there is no %v", h.lane)
 	}
 	if answer.refusal == "" {
-		if err := t.lives.admit(h.from, h.life); err != nil {
+		if _, err := t.lives.check(h.from, h.life); err != nil {
 			answer.refusal = err.Error()
 		}
 	}
@@ -148,6 +148,14 @@ func (t *Transport) welcome(conn net.Conn) (*hello, error) {
 	}
 	if answer.refusal != "" {
 		return nil, errors.New(answer.refusal)
+	}
+	if _, err := io.ReadFull(conn, make([]byte, len(confirmed))); err != nil {
+		return nil, fmt.Errorf("node %d did not confirm its hello, which told it of its life %d: if it says that it does not know that "+
+			"life, %s: %v", h.from, answer.seen.Number, olderCopy, tlsProblem(err))
+	}
+	// Only now: an older copy of its disk has had the occasion to find out.
+	if err := t.lives.admit(h.from, h.life); err != nil {
+		return nil, err
 	}
 	return h, conn.SetDeadline(time.Time{})
 }

@@ -53,13 +53,14 @@ func (l *link) run() {
 	defer l.setUp(false)
 	wait := minBackOff
 	for l.ctx.Err() == nil {
+		begun := time.Now()
 		err := l.connect()
-		if err == nil {
-			wait = minBackOff
-			continue // dial again at once: a refusal tells that the process is gone
-		}
 		if l.ctx.Err() != nil {
 			return
+		}
+		if err == nil && time.Since(begun) > l.t.opts.Limits.MaxBackOff {
+			wait = minBackOff
+			continue // dial again at once: a refusal tells that the process is gone
 		}
 		l.note(err)
 		if isRefusedDial(err) || errors.Is(err, errRefused) || l.silence() > l.t.opts.Limits.HeartbeatTimeout {

@@ -8,6 +8,10 @@ import (
 	"github.com/weirmq/weir/internal/catalog"
 )
 
+// olderCopy is what two lives that do not fit mean.
+const olderCopy = "its data directory is an older copy, or in use twice. It may have forgotten what others rely on; its directory must be " +
+	"deleted and the node be replaced"
+
 // lives are the highest lives seen of the other nodes.
 type lives struct {
 	keep func(node catalog.NodeID, life Life) error // Handler.LifeSeen
@@ -51,6 +55,13 @@ func (l *lives) admit(node catalog.NodeID, life Life) error {
 	return nil
 }
 
+// highest returns the highest life that was seen of a node.
+func (l *lives) highest(node catalog.NodeID) Life {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.seen[node]
+}
+
 func (l *lives) check(node catalog.NodeID, life Life) (known bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -59,8 +70,7 @@ func (l *lives) check(node catalog.NodeID, life Life) (known bool, err error) {
 	case life == seen:
 		return true, nil
 	case life.Number <= seen.Number:
-		return false, fmt.Errorf("node %d says that this is its life %d, but life %d was seen: its data directory is an older copy, "+
-			"or in use twice. It may have forgotten what others rely on; its directory must be deleted and the node be replaced",
+		return false, fmt.Errorf("node %d says that this is its life %d, but life %d was seen: "+olderCopy,
 			node, life.Number, seen.Number)
 	}
 	return false, nil

@@ -51,6 +51,8 @@ type Options struct {
 	Life      Life           // of this process
 	// Lives are the highest lives of other nodes that were seen before this process started.
 	Lives map[catalog.NodeID]Life
+	// Remembers reports whether an earlier life is one of this node's own. nil: all are.
+	Remembers func(Life) bool
 	// Version of this program, for the lines that tell of a refusal.
 	Version string
 	// TLS is used for both directions: it must have a certificate and verify the other side's. nil: no TLS.

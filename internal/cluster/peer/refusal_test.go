@@ -1,6 +1,7 @@
 package peer
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -27,10 +28,11 @@ func TestStrangersAreRefusedByName(t *testing.T) {
 			listener: func(o *Options) { o.Lives = map[catalog.NodeID]Life{2: {4, 4}} }, want: "its data directory is an older copy"},
 		"same life twice": {stranger: func(o *Options) { o.Life = Life{4, 5} },
 			listener: func(o *Options) { o.Lives = map[catalog.NodeID]Life{2: {4, 4}} }, want: "its data directory is an older copy"},
-		"life not recorded": {stranger: func(*Options) {},
-			listener: func(o *Options) {
-				o.Handler.LifeSeen = func(catalog.NodeID, Life) error { return errors.New("disk full") }
-			}, want: "cannot be recorded: disk full"},
+		"older copy, started often": {stranger: func(o *Options) {
+			o.Life = Life{9, 9}
+			o.Remembers = func(seen Life) bool { return seen == Life{4, 40} } // its own fourth life was another one
+		}, listener: func(o *Options) { o.Lives = map[catalog.NodeID]Life{2: {4, 4}} },
+			want: "node 1 has seen life 4 of node 2, of which node 2 knows nothing", refused: "did not confirm its hello, which told it of its life 4"},
 		"another key": {stranger: func(o *Options) { o.TLS = clusterTLS(t, secret.New()) },
 			listener: func(o *Options) { o.TLS = clusterTLS(t, key) }, want: "another --cluster-key"},
 		"no key": {stranger: func(*Options) {}, listener: func(o *Options) { o.TLS = clusterTLS(t, key) },
@@ -57,6 +59,9 @@ func TestStrangersAreRefusedByName(t *testing.T) {
 			if b.session(1, Control) != nil {
 				t.Error("it was let in")
 			}
+			if a.lives.highest(2) == b.opts.Life {
+				t.Error("its life was recorded")
+			}
 		})
 	}
 }
@@ -76,6 +81,8 @@ func TestAHelloIsJudged(t *testing.T) {
 		"another":       {func(h *hello) { h.to = 3 }, "node 2 looks for node 3, but this is node 1"},
 		"itself":        {func(h *hello) { h.from = 1 }, "another process says that it is node 1"},
 		"no such lane":  {func(h *hello) { h.lane = 9 }, "there is no lane 9"},
+		"of the future": {func(h *hello) { h.seen = Life{8, 1} }, "node 2 has seen life 8 of node 1, of which node 1 knows nothing"},
+		"of another":    {func(h *hello) { h.seen = Life{7, 2} }, "node 2 has seen life 7 of node 1, of which node 1 knows nothing"},
 		"no life":       {func(h *hello) { h.life = Life{0, 9} }, "older copy"},
 		"other cluster": {func(h *hello) { h.clusterID = 1 }, "belongs to cluster 0000000000000001"},
 	} {
@@ -111,6 +118,7 @@ func TestGarbageClosesItsConnectionOnly(t *testing.T) {
 	connect(t, a, b)
 	b.SetPeers(map[catalog.NodeID]string{1: a.address, 3: "127.0.0.1:1"})
 	greeting := (&hello{protocol: Protocol, clusterID: 42, from: 3, to: 2, life: Life{1, 1}, lane: Append}).encode()
+	greeting = append(greeting, confirmed...)
 	huge := encoded(t, header{kind: kindMessage}, []byte("x"))
 	huge[4] = 0xff
 	for what, c := range map[string]struct {
@@ -118,9 +126,9 @@ func TestGarbageClosesItsConnectionOnly(t *testing.T) {
 		line string
 	}{
 		"HTTP":              {[]byte("GET / HTTP/1.1\r\nHost: weir\r\n\r\n"), "it began with"},
-		"frames of garbage": {append(greeting, "garbage garbage garbage garbage"...), "what it sent cannot be read"},
-		"huge frame":        {append(greeting, huge...), "what it sent cannot be read"},
-		"an answer":         {append(greeting, encoded(t, header{kind: kindReply}, nil)...), "what it sent cannot be read"},
+		"frames of garbage": {append(bytes.Clone(greeting), "garbage garbage garbage garbage"...), "what it sent cannot be read"},
+		"huge frame":        {append(bytes.Clone(greeting), huge...), "what it sent cannot be read"},
+		"an answer":         {append(bytes.Clone(greeting), encoded(t, header{kind: kindReply}, nil)...), "what it sent cannot be read"},
 	} {
 		conn, err := net.Dial("tcp", b.address)
 		if err != nil {
@@ -179,6 +187,12 @@ func TestLivesOnlyRise(t *testing.T) {
 	}{{Life{5, 50}, true}, {Life{5, 51}, false}, {Life{4, 50}, false}, {Life{7, 70}, true}, {Life{7, 70}, true}, {Life{6, 60}, false}, {Life{7, 71}, false}} {
 		if err := l.admit(2, c.life); (err == nil) != c.ok {
 			t.Errorf("life %v: %v", c.life, err)
+		}
+	}
+	full := newLives(nil, func(catalog.NodeID, Life) error { return errors.New("disk full") })
+	for range 2 {
+		if err := full.admit(2, Life{1, 1}); err == nil {
+			t.Error("a life that is not recorded was admitted")
 		}
 	}
 	if len(kept) != 1 || kept[0] != (Life{7, 70}) {

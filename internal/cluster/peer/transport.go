@@ -166,9 +166,7 @@ func (t *Transport) Peers() []Status {
 	all := make([]Status, 0, len(peers))
 	for _, p := range peers {
 		s := p.links[Control].status()
-		t.lives.mu.Lock()
-		s.Life = t.lives.mu.seen[p.node].Number
-		t.lives.mu.Unlock()
+		s.Life = t.lives.highest(p.node).Number
 		all = append(all, s)
 	}
 	slices.SortFunc(all, func(a, b Status) int { return int(a.Node) - int(b.Node) })
