@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/config"
+	"github.com/weirmq/weir/internal/testkit/testcert"
 )
 
 // run runs the program as main does and returns its exit code and output.
@@ -36,6 +38,7 @@ func TestCommandLinesThatCannotBeUsedExitWithCode2AndOneLine(t *testing.T) {
 		{"weir", "version stray", `argument "stray" is not expected; accepted: no argument`},
 		{"weir", "serve --config=/nope.toml", "weir serve: --config cannot be read"},
 		{"/usr/bin/nsqd", "-tls-cert=x", "--tls-key is missing"},
+		{"nsqlookupd", "--tls-required", "nsqlookupd: --tls-required cannot be kept without a certificate"},
 		{"nsqlookupd", "-tombstone-lifetime=soon", "nsqlookupd: --tombstone-lifetime does not take"},
 		{"to_nsq", "", "to_nsq: settings: --topic is required"},
 		{"to_nsq", "--topic=t --nsqd-tcp-address=x --delimiter=ab", "to_nsq: --delimiter does not take"},
@@ -141,15 +144,23 @@ func TestServeStopsGracefullyAndLinesGoThroughIt(t *testing.T) {
 
 func TestNsqlookupdServesUntilItIsStopped(t *testing.T) {
 	tcp, http := freeAddress(t), freeAddress(t)
+	authority := testcert.NewAuthority(t, "test")
+	files := authority.Issue(t, testcert.Spec{})
 	ctx, stop := context.WithCancel(context.Background())
 	codeC := make(chan int, 1)
 	go func() {
-		code, _, stderr := run(ctx, "nsqlookupd", "", "-tcp-address="+tcp, "-http-address="+http)
+		code, _, stderr := run(ctx, "nsqlookupd", "", "-tcp-address="+tcp, "-http-address="+http, "--tls-cert="+files.CertFile, "--tls-key="+files.KeyFile)
 		t.Log(stderr)
 		codeC <- code
 	}()
 	waitUntilOpen(t, tcp)
 	waitUntilOpen(t, http)
+	conn, err := tls.Dial("tcp", tcp, &tls.Config{RootCAs: authority.Pool()})
+	if err != nil {
+		t.Errorf("by TLS: %v", err)
+	} else {
+		conn.Close()
+	}
 	code, _, stderr := run(context.Background(), "weir", "", "nsqlookupd", "--tcp-address="+tcp, "--http-address=127.0.0.1:0")
 	if code != 1 || !strings.Contains(stderr, "nsqlookupd: --tcp-address: listen") {
 		t.Errorf("a second one: code %d, %q", code, stderr)

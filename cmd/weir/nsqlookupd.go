@@ -10,6 +10,7 @@ import (
 
 	"github.com/weirmq/weir/internal/config"
 	"github.com/weirmq/weir/internal/lookup/lookupd"
+	"github.com/weirmq/weir/internal/tlsconf"
 	"github.com/weirmq/weir/internal/version"
 )
 
@@ -40,6 +41,12 @@ func serveLookup(ctx context.Context, p process, l *config.Lookup) error {
 	if l.Options.Hostname, err = os.Hostname(); err != nil {
 		return fmt.Errorf("host name: %w", err)
 	}
+	l.TLS.Logger = logger
+	certificates, err := tlsconf.Open(l.TLS)
+	if err != nil {
+		return err
+	}
+	l.Options.TLS = certificates.Server()
 	tcp, err := net.Listen("tcp", l.TCPAddress)
 	if err != nil {
 		return fmt.Errorf("--tcp-address: %w", err)

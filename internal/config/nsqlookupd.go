@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/lookup/lookupd"
+	"github.com/weirmq/weir/internal/tlsconf"
 )
 
 // The ports of NSQ's lookup service.
@@ -18,7 +19,8 @@ const (
 type Lookup struct {
 	TCPAddress  string
 	HTTPAddress string
-	Options     lookupd.Options
+	Options     lookupd.Options // TLS is opened by the command
+	TLS         tlsconf.Options
 	LogLevel    slog.Level
 	LogFormat   string // text or json
 	ShowVersion bool
@@ -43,6 +45,8 @@ func Nsqlookupd(l *Lookup) *Set {
 	LogLevel(s, &l.LogLevel)
 
 	s.Group("Weir's own")
+	certificates(s, &l.TLS, "tls1.2")
+	s.Bool(&o.TLSRequired, "tls-required", "refuse brokers and consumers that speak in the clear")
 	s.Int(&o.MaxConnections, "max-connections", 1, 1<<30, "most brokers, and most HTTP connections, at a time")
 	s.Int(&o.MaxRegistrations, "max-registrations", 1, math.MaxInt32, "most topics, channels, and brokers that have one, in sum")
 	s.OneOf(&l.LogFormat, "log-format", []string{"text", "json"}, "form of the log on stderr")
@@ -50,5 +54,15 @@ func Nsqlookupd(l *Lookup) *Set {
 	s.Group("Of nsqlookupd, accepted, but without a meaning here")
 	s.Ignored("verbose", "old, see --log-level")
 	s.String(&no.text, "log-prefix", "TEXT", "lines of the log have no prefix")
+	s.finish = func() error {
+		o.TLSRequired = o.TLSRequired || l.TLS.ClientAuth != tlsconf.NoClientCert
+		if o.TLSRequired && !l.TLS.HasCertificate() {
+			return s.Refuse("tls-required", "cannot be kept without a certificate", "--tls-cert and --tls-key beside it")
+		}
+		if err := l.TLS.Validate(); err != nil {
+			return &UsageError{Command: s.command, Where: "settings:", Problem: err.Error()}
+		}
+		return nil
+	}
 	return s
 }

@@ -13,12 +13,17 @@ import (
 // httpsPort is NSQ's.
 const httpsPort = "4152"
 
-// tlsFiles defines the settings of certificates; names are nsqd's, so is what it takes.
+// tlsFiles defines the settings of TLS of a node; names are nsqd's, so is what it takes.
 func tlsFiles(s *Set, o *node.Options, minVersion string) {
-	t := &o.TLS
-	s.String(&t.CertFile, "tls-cert", "FILE", "certificate (PEM), for TLS on the TCP port and for HTTPS; replaced files are taken into use")
+	certificates(s, &o.TLS, minVersion)
+	tlsRequired(s, &o.TLSRequired)
+}
+
+// certificates defines the settings of certificates.
+func certificates(s *Set, t *tlsconf.Options, minVersion string) {
+	s.String(&t.CertFile, "tls-cert", "FILE", "certificate (PEM), for TLS by TCP and HTTP; replaced files are taken into use")
 	s.String(&t.KeyFile, "tls-key", "FILE", "private key (PEM) of --tls-cert")
-	s.String(&t.RootCAFile, "tls-root-ca-file", "FILE", "authorities (PEM) of clients' certificates and of AUTH servers (default: the system's)")
+	s.String(&t.RootCAFile, "tls-root-ca-file", "FILE", "authorities (PEM) of clients' certificates, of AUTH servers and lookup services (default: the system's)")
 	policy := ""
 	s.Func("tls-client-auth-policy", "require|require-verify", policy, "require or require-verify, or nothing",
 		"ask clients for a certificate: any, or one of --tls-root-ca-file; implies --tls-required",
@@ -44,7 +49,6 @@ func tlsFiles(s *Set, o *node.Options, minVersion string) {
 			return nil
 		})
 	s.shows("tls-min-version", func() any { return int(t.MinVersion) })
-	tlsRequired(s, &o.TLSRequired)
 }
 
 // tlsRequired defines --tls-required; bare it means true, as a boolean does.

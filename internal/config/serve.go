@@ -109,7 +109,7 @@ func ports(s *Set, o *node.Options) {
 
 // lookups defines the lookup services of others.
 func lookups(s *Set, o *node.Options) {
-	s.List(&o.LookupAddresses, "lookupd-tcp-address", "HOST:PORT", "lookup service to register with; may be repeated")
+	s.List(&o.LookupAddresses, "lookupd-tcp-address", "HOST:PORT", "lookup service to register with, tls://HOST:PORT by TLS; may be repeated")
 	s.alias("lookupd-tcp-address", "nsqlookupd_tcp_addresses")
 }
 

@@ -86,7 +86,7 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	n.discovery.registrar = registrar.New(registrar.Options{
-		Logger: o.Logger, Timeout: o.Auth.ConnectTimeout, AskTimeout: o.Auth.RequestTimeout,
+		Logger: o.Logger, DialTLS: n.tls.DialContext, Timeout: o.Auth.ConnectTimeout, AskTimeout: o.Auth.RequestTimeout,
 	})
 	if err := n.openLookup(); err != nil {
 		return err

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weirmq/weir/internal/testkit/testcert"
 )
 
 // messagesEach is how many messages each of the three publishers sends.
@@ -131,4 +133,25 @@ func TestFrozenLookupServiceHoldsUpNobody(t *testing.T) {
 	}
 	thaw(t, lookup[0])
 	eventually(t, 20*time.Second, "the service that thawed knows the new topic", func() bool { return listed(lookup[0], "newest") == 1 })
+}
+
+// TestBrokersRegisterByTLS has a stock and a Weir broker register with one service, each in its way.
+func TestBrokersRegisterByTLS(t *testing.T) {
+	t.Parallel()
+	authority := testcert.NewAuthority(t, "test")
+	files := authority.Issue(t, testcert.Spec{})
+	lookup := newDaemon(t, weir, "nsqlookupd", "lookup", "--tls-cert="+files.CertFile, "--tls-key="+files.KeyFile)
+	lookup.start()
+	ours := newBroker(t, weir, "ours", nil, "--lookupd-tcp-address=tls://"+lookup.tcp, "--tls-root-ca-file="+authority.File)
+	distrusts := newBroker(t, weir, "ours, without the authority", nil, "--lookupd-tcp-address=tls://"+lookup.tcp)
+	theirs := newBroker(t, stock, "theirs", []*daemon{lookup})
+	for _, b := range []*daemon{ours, distrusts, theirs} {
+		b.start()
+		b.post("/topic/create?topic=t", "")
+	}
+	eventually(t, 10*time.Second, "two brokers are listed", func() bool { return listed(lookup, "t") == 2 })
+	if got := lookup.get("/lookup?topic=t"); strings.Contains(got, portOf(distrusts.tcp)) {
+		t.Errorf("a broker registered with a service that it cannot verify: %s", got)
+	}
+	eventually(t, 10*time.Second, "it says why", func() bool { return strings.Contains(distrusts.process.Output(), "unknown authority") })
 }

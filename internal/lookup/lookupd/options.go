@@ -2,6 +2,8 @@ package lookupd
 
 import (
 	"cmp"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -23,6 +25,9 @@ type Options struct {
 	InactiveProducerTimeout time.Duration
 	// TombstoneLifetime is how long a tombstone hides a broker from a topic. Default 45s.
 	TombstoneLifetime time.Duration
+	// TLS lets brokers and consumers speak TLS on the same ports; TLSRequired refuses those that do not. Default: nil, in the clear.
+	TLS         *tls.Config
+	TLSRequired bool
 	// MaxConnections bounds the TCP connections at a time, and the HTTP ones; a TCP connection beyond is closed, an HTTP one waits.
 	// Default 16,384.
 	MaxConnections int
@@ -54,6 +59,8 @@ func (o *Options) Validate() error {
 	switch {
 	case o.InactiveProducerTimeout < 0 || o.TombstoneLifetime < 0:
 		return fmt.Errorf("InactiveProducerTimeout %v, TombstoneLifetime %v: must not be negative", o.InactiveProducerTimeout, o.TombstoneLifetime)
+	case o.TLSRequired && o.TLS == nil:
+		return errors.New("TLS cannot be required without a certificate: give --tls-cert and --tls-key")
 	case o.MaxConnections < 0 || o.MaxRegistrations < 0:
 		return fmt.Errorf("MaxConnections %d, MaxRegistrations %d: must not be negative", o.MaxConnections, o.MaxRegistrations)
 	}

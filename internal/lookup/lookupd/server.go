@@ -44,6 +44,7 @@ func Start(tcpLn, httpLn net.Listener, options Options) (*Server, error) {
 		return nil, fmt.Errorf("lookup service: %w", err)
 	}
 	options.setDefaults()
+	tcpLn, httpLn = withTLS(tcpLn, options.TLS, options.TLSRequired), withTLS(httpLn, options.TLS, options.TLSRequired)
 	s := &Server{options: options, tcpLn: tcpLn, httpLn: httpLn, failedC: make(chan error, 2)}
 	s.service = lookupwire.Service{
 		BroadcastAddress: options.BroadcastAddress, Hostname: options.Hostname, Version: options.Version,

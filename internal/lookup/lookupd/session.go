@@ -51,6 +51,8 @@ func (s *session) run() {
 		log.Warn("broker refused: what it sends is not understood", slog.Any("reason", err))
 		s.write(lookupwire.AppendAnswer(nil, refusal.Error()))
 		s.linger()
+	case errors.Is(err, errNoTLS):
+		log.Warn("broker refused: give it the address as tls://HOST:PORT", slog.Any("reason", err))
 	case err != nil && s.identified && !s.server.closing():
 		log.Info("broker gone", slog.Any("reason", err))
 	}

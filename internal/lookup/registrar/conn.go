@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/weirmq/weir/internal/nsqwire/lookupwire"
@@ -28,14 +29,22 @@ type conn struct {
 	doneC   chan struct{}
 }
 
+// tlsScheme begins the addresses of services that are reached by TLS.
+const tlsScheme = "tls://"
+
 // dial connects and sends the magic.
-func dial(ctx context.Context, address string, timeout time.Duration) (*conn, error) {
-	dialer := net.Dialer{Timeout: timeout}
-	socket, err := dialer.DialContext(ctx, "tcp", address)
+func dial(ctx context.Context, address string, o *Options) (*conn, error) {
+	connect := new(net.Dialer).DialContext
+	if host, ok := strings.CutPrefix(address, tlsScheme); ok {
+		connect, address = o.DialTLS, host
+	}
+	dialCtx, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	socket, err := connect(dialCtx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: socket, ctx: ctx, timeout: timeout, answerC: make(chan []byte), failedC: make(chan error, 1), doneC: make(chan struct{})}
+	c := &conn{Conn: socket, ctx: ctx, timeout: o.Timeout, answerC: make(chan []byte), failedC: make(chan error, 1), doneC: make(chan struct{})}
 	go c.read()
 	if err := c.send([]byte(lookupwire.Magic)); err != nil {
 		c.close()

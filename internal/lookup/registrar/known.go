@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/weirmq/weir/internal/nsqwire"
@@ -59,12 +60,17 @@ func (r *Registrar) Known(ctx context.Context, topic string) []string {
 // channels asks one service, at the host by which it is registered with: nsqd asks at its broadcast address, which need not be one
 // that brokers can reach.
 func (r *Registrar) channels(ctx context.Context, registered string, httpPort int, topic string) ([]string, error) {
+	scheme := "http://"
+	registered, secure := strings.CutPrefix(registered, tlsScheme)
+	if secure {
+		scheme = "https://"
+	}
 	host, _, err := net.SplitHostPort(registered)
 	if err != nil {
 		return nil, err
 	}
 	address := net.JoinHostPort(host, strconv.Itoa(httpPort))
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address+"/channels?topic="+url.QueryEscape(topic), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+address+"/channels?topic="+url.QueryEscape(topic), nil)
 	if err != nil {
 		return nil, err
 	}

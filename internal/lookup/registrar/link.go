@@ -82,7 +82,7 @@ func (l *link) run(source Source, peer lookupwire.Peer) {
 
 // session is the life of one connection. It reports whether the service once knew everything, and why the connection ended.
 func (l *link) session(source Source, peer lookupwire.Peer) (registered bool, err error) {
-	conn, err := dial(l.ctx, l.address, l.registrar.options.Timeout)
+	conn, err := dial(l.ctx, l.address, &l.registrar.options)
 	if err != nil {
 		return false, err
 	}

@@ -3,7 +3,9 @@ package registrar
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"sync"
@@ -30,6 +32,9 @@ type Source interface {
 type Options struct {
 	// Logger takes what an operator should know. Default: discard.
 	Logger *slog.Logger
+	// DialTLS connects to the services whose address begins with "tls://" (without that) and proves who they are; it fits
+	// http.Transport.DialTLSContext. Default: such services cannot be reached.
+	DialTLS func(ctx context.Context, network, address string) (net.Conn, error)
 	// PingInterval is how often a service is told that the broker is there. Default 15s.
 	PingInterval time.Duration
 	// Timeout is how long a service may take to accept a connection, or to answer. Default 2s.
@@ -41,6 +46,11 @@ type Options struct {
 func (o *Options) setDefaults() {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.DialTLS == nil {
+		o.DialTLS = func(context.Context, string, string) (net.Conn, error) {
+			return nil, errors.New("TLS is not configured")
+		}
 	}
 	o.PingInterval = cmp.Or(o.PingInterval, 15*time.Second)
 	o.Timeout = cmp.Or(o.Timeout, 2*time.Second)
@@ -76,7 +86,7 @@ type Registrar struct {
 func New(options Options) *Registrar {
 	options.setDefaults()
 	r := &Registrar{options: options}
-	r.http = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute}}
+	r.http = &http.Client{Transport: &http.Transport{DialTLSContext: options.DialTLS, MaxIdleConnsPerHost: 2, IdleConnTimeout: time.Minute}}
 	r.ctx, r.cancel = context.WithCancel(context.Background())
 	r.mu.links = make(map[string]*link)
 	return r
@@ -95,7 +105,7 @@ func (r *Registrar) Start(source Source, peer lookupwire.Peer) {
 	}
 }
 
-// SetAddresses replaces the list of services, "host:port" of their TCP protocol. It does not wait for the network: connections to services
+// SetAddresses replaces the list of services, "host:port" or "tls://host:port" of their TCP protocol. It does not wait for the network: connections to services
 // that are no longer listed are closed, upon which those forget the broker; those still listed are not touched.
 func (r *Registrar) SetAddresses(addresses []string) {
 	r.mu.Lock()

@@ -3,6 +3,7 @@ package registrar
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 
 	"github.com/weirmq/weir/internal/lookup/lookupd"
 	"github.com/weirmq/weir/internal/nsqwire/lookupwire"
+	"github.com/weirmq/weir/internal/testkit/testcert"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -307,4 +309,32 @@ func TestKnownIsBounded(t *testing.T) {
 	if !slices.Equal(got, []string{"c"}) {
 		t.Errorf("got %q", got)
 	}
+}
+
+func TestServicesAreReachedByTLS(t *testing.T) {
+	authority := testcert.NewAuthority(t, "test")
+	files := authority.Issue(t, testcert.Spec{})
+	pair, err := tls.LoadX509KeyPair(files.CertFile, files.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := lookupd.Start(listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0"), lookupd.Options{
+		TLS: &tls.Config{Certificates: []tls.Certificate{pair}}, TLSRequired: true,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close(context.Background()) })
+	trusting := tls.Dialer{Config: &tls.Config{RootCAs: authority.Pool()}}
+	r, b, _ := newRegistrar(t, Options{DialTLS: trusting.DialContext}, "tls://"+s.TCPAddr())
+	b.set(Topic{"t", []string{"c"}})
+	eventually(t, "it is registered", func() bool { return r.Registered()["tls://"+s.TCPAddr()] })
+	eventually(t, "the channels are known", func() bool { return slices.Equal(r.Known(context.Background(), "t"), []string{"c"}) })
+
+	_, _, log := newRegistrar(t, Options{DialTLS: new(tls.Dialer).DialContext}, "tls://"+s.TCPAddr())
+	eventually(t, "a service that nobody vouches for is refused", func() bool { return log.count("unknown authority") > 0 })
+	_, _, log = newRegistrar(t, Options{}, "tls://"+s.TCPAddr())
+	eventually(t, "without TLS it says so", func() bool { return log.count("TLS is not configured") > 0 })
+	_, _, log = newRegistrar(t, Options{}, s.TCPAddr())
+	eventually(t, "in the clear it is refused", func() bool { return log.count("not registered") > 0 })
 }
