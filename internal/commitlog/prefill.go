@@ -11,11 +11,15 @@ const (
 
 var zeroBlock [256 << 10]byte
 
+// aheadMaxRound is how many bytes a round may have for zeros to be worth writing behind it: where so much is synced at once, the
+// disk's bandwidth is what counts, and zeros take half of it.
+const aheadMaxRound = 128 << 10
+
 // writeAhead writes zeros behind the round under way if it left the zeros of earlier rounds behind. The sync of the round
 // covers them. That a disk is too full for it is no error.
 func (t *tailFile) writeAhead(target int64) {
 	end := t.pos + t.round
-	if end < aheadFromBytes || end <= t.zeroed || end >= target {
+	if t.round >= aheadMaxRound || end < aheadFromBytes || end <= t.zeroed || end >= target {
 		return
 	}
 	var bufs [aheadStepBytes / len(zeroBlock)][]byte
