@@ -200,7 +200,7 @@ func TestDirectoryIsFreeAfterAFailedStart(t *testing.T) {
 }
 
 func TestStockDataIsRefused(t *testing.T) {
-	for _, name := range []string{"nsqd.dat", "t.diskqueue.000000.dat", "t:c.diskqueue.meta.dat"} {
+	for _, name := range []string{"nsqd.dat", "t.diskqueue.000000.dat", "t:c.diskqueue.meta.dat", ImportDir} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
 			t.Fatal(err)
@@ -210,7 +210,7 @@ func TestStockDataIsRefused(t *testing.T) {
 			n.Stop()
 			t.Fatalf("%s is ignored", name)
 		}
-		if !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "stock nsqd") {
+		if !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "weir import nsq "+dir) {
 			t.Errorf("%s: got %v", name, err)
 		}
 		if _, err := os.Stat(filepath.Join(dir, "FORMAT")); err == nil {

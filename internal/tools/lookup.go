@@ -63,3 +63,18 @@ type StatusError struct {
 
 // Error names both.
 func (e *StatusError) Error() string { return fmt.Sprintf("%s answered %d", e.URL, e.Code) }
+
+// Bearer sends a token with each request, as a Weir node asks for it (--http-auth-token-file). It is an http.RoundTripper.
+type Bearer struct {
+	Token string // empty: none is sent
+	Base  http.RoundTripper
+}
+
+// RoundTrip implements http.RoundTripper.
+func (b Bearer) RoundTrip(request *http.Request) (*http.Response, error) {
+	if b.Token != "" {
+		request = request.Clone(request.Context())
+		request.Header.Set("Authorization", "Bearer "+b.Token)
+	}
+	return b.Base.RoundTrip(request)
+}

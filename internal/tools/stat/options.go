@@ -25,6 +25,8 @@ type Options struct {
 	// ConnectTimeout and RequestTimeout bound the requests. Defaults 2s, 5s.
 	ConnectTimeout time.Duration
 	RequestTimeout time.Duration
+	// Token is sent to brokers and lookup services, for nodes that ask for one; empty: none is.
+	Token string
 	// JSON writes each report as a JSON object on a line of its own instead.
 	JSON bool
 	// Out gets the reports.

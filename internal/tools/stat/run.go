@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/weirmq/weir/internal/tools"
 )
 
 // headerEvery is after how many lines the heading of the table is repeated.
@@ -21,7 +23,7 @@ func Run(ctx context.Context, o Options) error {
 	dialer := &net.Dialer{Timeout: o.ConnectTimeout}
 	transport := &http.Transport{DialContext: dialer.DialContext, ResponseHeaderTimeout: o.RequestTimeout}
 	defer transport.CloseIdleConnections()
-	s := survey{o: &o, client: &http.Client{Timeout: o.RequestTimeout, Transport: transport}}
+	s := survey{o: &o, client: &http.Client{Timeout: o.RequestTimeout, Transport: tools.Bearer{Token: o.Token, Base: transport}}}
 	tick := time.NewTicker(o.Interval)
 	defer tick.Stop()
 

@@ -13,11 +13,15 @@ import (
 	"time"
 )
 
-// broker answers /stats with a message count that grows by 100 each time.
+// broker answers /stats, to those who show the token, with a message count that grows by 100 each time.
 func broker(t *testing.T) string {
 	var messages atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		q := r.URL.Query()
+		if r.Header.Get("Authorization") != "Bearer secret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
 		if r.URL.Path != "/stats" || q.Get("topic") != "t" || q.Get("channel") != "c" || q.Get("format") != "json" {
 			http.NotFound(w, r)
 			return
@@ -32,7 +36,7 @@ func broker(t *testing.T) string {
 func testOptions(out *bytes.Buffer, nsqds ...string) Options {
 	o := DefaultOptions()
 	o.Topic, o.Channel, o.NSQDs, o.Out = "t", "c", nsqds, out
-	o.Interval, o.Count = 20*time.Millisecond, 2
+	o.Interval, o.Count, o.Token = 20*time.Millisecond, 2, "secret"
 	return o
 }
 
@@ -89,6 +93,15 @@ func TestLookupServicesNameTheBrokers(t *testing.T) {
 	o.Lookupds = []string{strings.TrimPrefix(lookup.URL, "http://"), unaware.URL}
 	if err := Run(context.Background(), o); err != nil || strings.Count(out.String(), "\n") != 4 {
 		t.Errorf("got %v\n%s", err, out.String())
+	}
+}
+
+func TestWithoutItsTokenABrokerTellsNothing(t *testing.T) {
+	var out bytes.Buffer
+	o := testOptions(&out, broker(t))
+	o.Token = ""
+	if err := Run(context.Background(), o); err == nil || !strings.Contains(err.Error(), "answered 401") {
+		t.Errorf("got %v", err)
 	}
 }
 
