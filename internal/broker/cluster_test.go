@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -369,6 +370,42 @@ func TestTopicWithFewPartitionsServesFromWhereTheyAre(t *testing.T) {
 		if err := n.topic("t").SetPaused(t.Context(), false); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+func TestRecordedBeforeAHandoverIsNotDeliveredAgain(t *testing.T) {
+	nodes := calm(t, 2)
+	for _, n := range nodes {
+		n.halt()
+		n.options.FlushInterval = time.Second // so that nothing is recorded by itself
+		n.start()
+	}
+	ids := placed(nodes, "t")
+	old, next := nodes[0].subscribe("t", "c", 10, plain), nodes[1].subscribe("t", "c", 10, plain)
+	nodes[0].publish("t", "a", "b")
+	old.expect("a", "b")
+	nodes[0].Record(t.Context())
+	nodes[1].lead(ids[0])
+	next.expectNothing()
+}
+
+// Leadership of two partitions changes at the same time, over and over: in the end the node publishes to the one it leads.
+func TestPublishesGoToTheLeaderAfterManyChanges(t *testing.T) {
+	nodes := calm(t, 2)
+	ids := placed(nodes, "t")
+	var changing sync.WaitGroup
+	for _, id := range ids {
+		changing.Go(func() {
+			for i := range 300 {
+				nodes[i%2].lead(id)
+			}
+		})
+	}
+	changing.Wait()
+	nodes[1].lead(ids[0])
+	nodes[0].lead(ids[1])
+	for i := range nodes {
+		nodes[i].publish("t", "m")
 	}
 }
 

@@ -142,14 +142,32 @@ func (u *progress) Proposed(p *Proposal) {
 	part.flushing.Store(false)
 }
 
+// Record records what has been finished and requeued so far in the partitions that this node leads, as well as it can until the
+// context ends. It is for the moment before leadership is handed over, which forgets what is not recorded.
+func (b *Broker) Record(ctx context.Context) {
+	_ = inParallel(b.allPartitions(), func(p *partition) error {
+		if p.leads.Load() {
+			p.settle(ctx) // what is under way
+			p.flush()
+			p.settle(ctx)
+		}
+		return nil
+	})
+}
+
+// settle waits until no progress entry is under way, at most until the context ends.
+func (p *partition) settle(ctx context.Context) {
+	for p.flushing.Load() && ctx.Err() == nil {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // drain records all progress and waits for it, at most until the context ends.
 func (p *partition) drain(ctx context.Context) {
 	for ctx.Err() == nil {
 		p.dirty.Store(false)
 		p.flush()
-		for p.flushing.Load() && ctx.Err() == nil {
-			time.Sleep(time.Millisecond)
-		}
+		p.settle(ctx)
 		if !p.dirty.Load() {
 			return
 		}

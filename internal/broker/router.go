@@ -143,7 +143,7 @@ func (r *router) pass() bool {
 	for _, p := range list {
 		switch {
 		case p.topic.gone.Load():
-			answerProposal(p, fmt.Errorf("publish to %s: %w", p.topic.name, ErrTopicNotFound))
+			answerProposal(p, fmt.Errorf("publish to %s, which is deleted: %w", p.topic.name, ErrClosed))
 		case r.try(p):
 		case p.route.expired():
 			answerProposal(p, fmt.Errorf("publish to %s: %w", p.topic.name, ErrNoLeader))

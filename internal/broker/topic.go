@@ -25,8 +25,9 @@ type Topic struct {
 
 	// target is the partition that this node publishes to: of those it leads the one it is preferred for, else the first; nil
 	// if it leads none. A lone node's is always its only one.
-	target atomic.Pointer[partition]
-	gone   atomic.Bool // deleted, or closing
+	target    atomic.Pointer[partition]
+	targeting sync.Mutex  // one choice at a time, so that the last one stands
+	gone      atomic.Bool // deleted, or closing
 
 	messages atomic.Uint64 // published here in this life of the node
 	bytes    atomic.Uint64 // bodies thereof
@@ -76,6 +77,8 @@ func (t *Topic) retarget() {
 	if t.broker.options.Cluster == nil || t.ephemeral {
 		return
 	}
+	t.targeting.Lock()
+	defer t.targeting.Unlock()
 	var best *partition
 	for _, p := range t.parts {
 		if p.leads.Load() && (best == nil || p.preferred && !best.preferred) {

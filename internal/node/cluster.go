@@ -294,6 +294,7 @@ func (n *Node) handOver(ctx context.Context) {
 	const patience = 3 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	n.broker.Record(ctx)
 	n.member.cluster.Handover(ctx)
 }
 
