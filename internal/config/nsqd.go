@@ -17,8 +17,7 @@ type ignored struct {
 	texts    []string
 }
 
-// Nsqd returns the settings of `weir nsqd`: nsqd's names and defaults, and Weir's own. A flag of nsqd whose function is not there is
-// unknown and therefore refused, not ignored.
+// Nsqd returns the settings of `weir nsqd`: all of nsqd's, with its names and defaults, and Weir's own.
 func Nsqd(n *Node) *Set {
 	n.Options = node.DefaultOptions()
 	n.LogFormat = "text"
