@@ -8,10 +8,10 @@ BENCHTIME   ?= 1s
 # A binary that depends on nothing: no libc, no build path.
 BUILDFLAGS   = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
 
-.PHONY: help build run test check format vet lint race ui process npm deb demo fuzz bench clean
+.PHONY: help build run test check format vet lint race ui process npm deb demo demo-cluster fuzz bench clean
 
 help:            ## list the commands
-	@sed -nE "s|^([a-z]+):[^#]*## (.*)|\1\t\2|p" Makefile | expand -t 12
+	@sed -nE "s|^([a-z-]+):[^#]*## (.*)|\1\t\2|p" Makefile | expand -t 12
 
 build:           ## build bin/weir
 	@mkdir -p bin
@@ -59,6 +59,9 @@ deb: build       ## make a Debian package in bin/ (GOARCH=arm64 make deb for ano
 
 demo: build      ## the README's demonstration: kill -9 in the middle of a file's way through the broker, then count
 	$(GO) run ./test/demo -weir bin/weir
+
+demo-cluster: build  ## three nodes, invoices, one node killed and its disk deleted, then count
+	$(GO) run ./test/democluster -weir bin/weir
 
 fuzz:            ## each fuzz target for FUZZTIME
 	@for package in $$($(GO) list ./...); do \
