@@ -69,7 +69,7 @@ func (s *Server) lookup(r *http.Request) (any, error) {
 // nodes is GET /nodes: all brokers with their topics.
 func (s *Server) nodes(*http.Request) (any, error) {
 	var answer struct {
-		Producers []registry.Node `json:"producers"`
+		Producers []*registry.Node `json:"producers"`
 	}
 	s.ask(func(reg *registry.Registry, now time.Time) { answer.Producers = reg.Nodes(now) })
 	return answer, nil

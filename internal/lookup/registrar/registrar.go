@@ -14,7 +14,7 @@ import (
 	"github.com/weirmq/weir/internal/nsqwire/lookupwire"
 )
 
-// Topic is a topic that the broker has, with its channels.
+// Topic is a topic that the broker has, with its channels, each once.
 type Topic struct {
 	Name     string
 	Channels []string
@@ -22,7 +22,7 @@ type Topic struct {
 
 // Source is the broker. Its methods may be called from any goroutine.
 type Source interface {
-	// Advertised returns all topics that consumers should find at this broker. It must not wait for the network.
+	// Advertised returns all topics that consumers should find at this broker, each once. It must not wait for the network.
 	Advertised() []Topic
 	// Changes delivers when Advertised may return something else than before. The registrar is its one reader.
 	Changes() <-chan struct{}

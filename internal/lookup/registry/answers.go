@@ -58,30 +58,29 @@ func (r *Registry) Lookup(topic string, now time.Time) ([]lookupwire.Peer, bool)
 			found = append(found, r.peers[id].Peer)
 		}
 	}
-	slices.SortFunc(found, comparePeers)
+	slices.SortFunc(found, func(x, y lookupwire.Peer) int { return comparePeers(&x, &y) })
 	return found, known
 }
 
 // Nodes returns the brokers that are not inactive, sorted by address.
-func (r *Registry) Nodes(now time.Time) []Node {
-	nodes := []Node{}
+func (r *Registry) Nodes(now time.Time) []*Node {
+	nodes := make([]*Node, 0, len(r.peers))
+	byID := make(map[PeerID]*Node, len(r.peers))
 	for id, p := range r.peers {
-		if !r.active(p, now) {
-			continue
+		if r.active(p, now) {
+			n := &Node{Peer: p.Peer, Tombstones: []bool{}, Topics: []string{}}
+			nodes, byID[id] = append(nodes, n), n
 		}
-		n := Node{Peer: p.Peer, Tombstones: []bool{}, Topics: []string{}}
-		for k := range p.keys {
-			if k.channel == "" {
-				n.Topics = append(n.Topics, k.topic)
+	}
+	for _, topic := range r.Topics() { // in order, so that each node's are
+		for id, p := range r.topics[topic][""] {
+			if n := byID[id]; n != nil {
+				n.Topics = append(n.Topics, topic)
+				n.Tombstones = append(n.Tombstones, p.hidden(now, r.options.TombstoneLifetime))
 			}
 		}
-		slices.Sort(n.Topics)
-		for _, name := range n.Topics {
-			n.Tombstones = append(n.Tombstones, r.topics[name][""][id].hidden(now, r.options.TombstoneLifetime))
-		}
-		nodes = append(nodes, n)
 	}
-	slices.SortFunc(nodes, func(x, y Node) int { return comparePeers(x.Peer, y.Peer) })
+	slices.SortFunc(nodes, func(x, y *Node) int { return comparePeers(&x.Peer, &y.Peer) })
 	return nodes
 }
 
@@ -106,7 +105,7 @@ func (r *Registry) Dump() map[string][]Entry {
 		}
 	}
 	for _, entries := range all {
-		slices.SortFunc(entries, func(x, y Entry) int { return comparePeers(x.Peer, y.Peer) })
+		slices.SortFunc(entries, func(x, y Entry) int { return comparePeers(&x.Peer, &y.Peer) })
 	}
 	return all
 }
@@ -118,7 +117,9 @@ func (r *Registry) active(p *peer, now time.Time) bool {
 // node is how Tombstone names a broker.
 func (p *peer) node() string { return p.BroadcastAddress + ":" + strconv.Itoa(p.HTTPPort) }
 
-func comparePeers(x, y lookupwire.Peer) int {
-	return cmp.Or(cmp.Compare(x.BroadcastAddress, y.BroadcastAddress), cmp.Compare(x.TCPPort, y.TCPPort),
-		cmp.Compare(x.RemoteAddress, y.RemoteAddress))
+func comparePeers(x, y *lookupwire.Peer) int {
+	if c := cmp.Compare(x.BroadcastAddress, y.BroadcastAddress); c != 0 {
+		return c
+	}
+	return cmp.Or(cmp.Compare(x.TCPPort, y.TCPPort), cmp.Compare(x.RemoteAddress, y.RemoteAddress))
 }
