@@ -68,3 +68,35 @@ func TestAKilledNodeLosesNothing(t *testing.T) {
 		t.Error("messages were lost or made up")
 	}
 }
+
+// TestAStopHandsOverFirst stops nodes with SIGTERM under load: who publishes elsewhere notices next to nothing, and partitions are
+// without a leader for at most 200 ms.
+func TestAStopHandsOverFirst(t *testing.T) {
+	stops := number(t, "WEIR_CLUSTER_STOPS", 3)
+	ns := startNodes(t, 3)
+	const topic = "orders"
+	prepare(ns, topic, "work")
+	f := newTraffic(ns, topic, uint64(time.Now().UnixNano()))
+	for i, n := range ns.list {
+		f.publishAt(n, uint32(i), 50, 500)
+	}
+	f.consume("work", 1)
+	var gaps []time.Duration
+	for i := range stops {
+		time.Sleep(time.Second)
+		leaving, witness := ns.list[i%3], ns.list[(i+1)%3]
+		f.rec.Killed() // for the messages in flight at the node, which come again
+		watch := f.watchLeaders(witness)
+		ns.stop(leaving)
+		ns.awaitLed(topic, false, witness, 10*time.Second)
+		gaps = append(gaps, watch())
+		ns.start(leaving)
+		ns.awaitLed(topic, true, witness, 20*time.Second)
+	}
+	report := f.finish(30*time.Second, "work")
+	slices.Sort(gaps)
+	t.Logf("%d stops: %s; partitions without a leader for %v at worst, all: %v", stops, f.describe(report), gaps[len(gaps)-1], gaps)
+	if gaps[len(gaps)-1] > 200*time.Millisecond {
+		t.Errorf("a stop left partitions without a leader for %v", gaps[len(gaps)-1])
+	}
+}

@@ -166,3 +166,39 @@ func (f *traffic) finish(patience time.Duration, channels ...string) *history.Re
 func (f *traffic) describe(report *history.Report) string {
 	return fmt.Sprintf("%d answered, %d sent, %d lost, %d phantom", report.Answered, report.Sent, report.Count(history.Lost), report.Count(history.Phantom))
 }
+
+// watchLeaders looks at the leaders of the topic's partitions as one node sees them, again and again; the function that it returns
+// ends that and tells for how long any of them had none.
+func (f *traffic) watchLeaders(at *clusterNode) func() time.Duration {
+	stopC, gapC := make(chan struct{}), make(chan time.Duration)
+	go func() {
+		since := map[uint16]time.Time{}
+		var widest time.Duration
+		for {
+			select {
+			case <-stopC:
+				gapC <- widest
+				return
+			default:
+			}
+			leaders, err := at.leaders(f.topic)
+			now := time.Now()
+			for partition, leader := range leaders {
+				begun, without := since[partition]
+				switch {
+				case err != nil:
+				case leader == 0 && !without:
+					since[partition] = now
+				case leader != 0 && without:
+					widest = max(widest, now.Sub(begun))
+					delete(since, partition)
+				}
+			}
+			time.Sleep(2 * time.Millisecond)
+		}
+	}()
+	return func() time.Duration {
+		close(stopC)
+		return <-gapC
+	}
+}
