@@ -13,7 +13,7 @@ const (
 	// copyBytes is the size below which a payload is copied next to its header; larger ones are sent from where they lie.
 	copyBytes = 4 << 10
 	// keepArena is the largest buffer that is kept for the next batch.
-	keepArena = 1 << 20
+	keepArena = 2 << 20
 	// writeBytes is about how much goes out before the write deadline is set anew.
 	writeBytes = 1 << 20
 )
