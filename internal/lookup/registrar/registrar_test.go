@@ -234,7 +234,7 @@ func TestOddServicesAreLoggedOnceAndDisturbNobody(t *testing.T) {
 func TestPingsKeepTheNodeAlive(t *testing.T) {
 	pingC := make(chan struct{}, 100)
 	address := odd(t, func(c net.Conn) {
-		io.WriteString(c, string(lookupwire.AppendAnswer(nil, "{}")))
+		c.Write(lookupwire.AppendAnswer(nil, "{}"))
 		buf := make([]byte, 4096)
 		for {
 			n, err := c.Read(buf)
