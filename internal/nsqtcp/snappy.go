@@ -34,6 +34,9 @@ type snappyWriter struct {
 
 // Write implements io.Writer.
 func (w *snappyWriter) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
 	out := w.pools.scratch()
 	defer w.pools.keep(out)
 	if !w.begun {
