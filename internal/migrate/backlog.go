@@ -118,7 +118,7 @@ func (b *batchUnderWay) Proposed(p *broker.Proposal) {
 		}
 		w.mu.to = p.Base + record.Offset(len(b.tries))
 		for i, attempts := range b.tries {
-			if attempts > 0 {
+			if attempts > 0 && w.channel != "" { // what waits for channels was delivered by none
 				w.mu.attempted = append(w.mu.attempted, broker.Attempted{Offset: p.Base + record.Offset(i), Attempts: attempts})
 			}
 		}
@@ -144,14 +144,7 @@ func (w *backlogWriter) recordAttempts(ctx context.Context, least int) error {
 	if len(due) == 0 {
 		return nil
 	}
-	for name, c := range w.target.channels {
-		if w.channel == "" || w.channel == name {
-			if err := c.SetAttempts(ctx, due); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return w.target.channels[w.channel].SetAttempts(ctx, due)
 }
 
 // wait waits for what is under way.
