@@ -3,6 +3,7 @@ package commitlog
 import (
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/weirmq/weir/internal/vfs"
 )
@@ -21,6 +22,9 @@ type Options struct {
 	MinSegmentBytes int64 // size at which a quiet log begins a new segment; 1 MiB
 	MaxSegmentBytes int64 // the same of a busy log; 64 MiB
 	RoundBytes      int   // payload bytes that one log may bring to a commit round; 4 MiB
+
+	// Synced is told how long each round of syncs took. It must not block. nil for nobody.
+	Synced func(took time.Duration)
 }
 
 // LogOptions configure one log.

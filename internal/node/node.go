@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weirmq/weir/internal/api"
 	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/commitlog"
@@ -32,6 +33,8 @@ type Node struct {
 	broker *broker.Broker
 	tcp    *nsqtcp.Server
 	http   *nsqhttp.Server // nil if that door is closed
+	api    *api.Server     // served by http; nil if that is
+	syncs  api.Syncs       // how long the disk takes
 	tcpLn  net.Listener
 	httpLn net.Listener
 	tls    *tlsconf.Source
@@ -109,6 +112,7 @@ func (n *Node) openStorage() error {
 	disk := vfs.Disk()
 	store := o.Store
 	store.FS, store.Dir, store.Logger = disk, o.DataPath, o.Logger
+	store.Synced = n.syncs.Observe
 	var err error
 	if n.store, err = commitlog.OpenStore(store); err != nil {
 		return err
@@ -198,7 +202,8 @@ func (n *Node) openHTTP() error {
 	settings.Guard = n.guard
 	settings.TLSRequired, settings.HTTPSPort = o.TLSRequired == TLSEverywhere, port(n.httpsLn)
 	settings.Settings["nsqlookupd_tcp_addresses"] = n.lookupSetting()
-	settings.V1 = n.v1()
+	n.api = n.v1(&settings)
+	settings.V1 = n.api
 	if n.http, err = nsqhttp.New(n.broker, settings); err != nil {
 		return err
 	}
@@ -266,6 +271,9 @@ func (n *Node) close(ctx context.Context) error {
 		}
 	}
 	doors.Wait()
+	if n.api != nil {
+		n.api.Close()
+	}
 	for _, ln := range []net.Listener{n.tcpLn, n.httpLn, n.httpsLn} {
 		if ln != nil {
 			ln.Close() // closed already if its door was served

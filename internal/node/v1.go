@@ -8,15 +8,26 @@ import (
 	"github.com/weirmq/weir/internal/api"
 	"github.com/weirmq/weir/internal/catalog"
 	"github.com/weirmq/weir/internal/cluster"
+	"github.com/weirmq/weir/internal/nsqhttp"
+	"github.com/weirmq/weir/internal/vfs"
 )
 
-// v1 returns Weir's own API of this node.
-func (n *Node) v1() *api.Server {
-	options := api.Options{Logger: n.options.Logger}
+// v1 returns Weir's own API of this node, to be served by the door with these options.
+func (n *Node) v1(door *nsqhttp.Options) *api.Server {
+	o := &n.options
+	options := api.Options{
+		Logger: o.Logger, Started: door.Started, BroadcastAddress: door.BroadcastAddress, Hostname: door.Hostname,
+		TCPPort: door.TCPPort, HTTPPort: door.HTTPPort, Sync: o.Store.Sync.String(), DataPath: o.DataPath,
+		Space: func() (total, free int64, err error) {
+			usage, err := vfs.Disk().Usage(o.DataPath)
+			return usage.Total, usage.Free, err
+		},
+		MaxMsgSize: o.TCP.MaxMsgSize, MaxDelay: o.TCP.MaxReqTimeout,
+	}
 	if n.member.cluster != nil {
 		options.Cluster = n.describeCluster
 	}
-	return api.New(n.broker, options)
+	return api.New(n.broker, &n.syncs, options)
 }
 
 // describeCluster puts what the cluster knows and what the catalog knows together.

@@ -198,6 +198,41 @@ func (x *machine) requeue(t *rapid.T) {
 	}
 }
 
+// anywhere draws an offset wherever it is, or is not.
+func (x *machine) anywhere(t *rapid.T) (off Offset, want error) {
+	off = Offset(rapid.Int64Range(int64(x.m.start)-2, int64(x.m.end)+2).Draw(t, "offset"))
+	if off >= x.m.end || off < x.m.start || x.m.done(off) || x.m.gone[off] {
+		want = ErrNotUnfinished
+	}
+	return off, want
+}
+
+func (x *machine) finishAny(t *rapid.T) {
+	off, want := x.anywhere(t)
+	if got := x.leader.FinishAny(off, x.m.end); got != want {
+		t.Fatalf("FinishAny(%d): %v, want %v", off, got, want)
+	}
+	if want == nil {
+		x.m.finish(off)
+	}
+}
+
+func (x *machine) requeueAny(t *rapid.T) {
+	off, want := x.anywhere(t)
+	delayMs := rapid.SampledFrom([]int64{-1, 0, 1, 40}).Draw(t, "delay")
+	if got := x.leader.RequeueAny(x.now, off, x.m.end, time.Duration(delayMs)*time.Millisecond); got != want {
+		t.Fatalf("RequeueAny(%d): %v, want %v", off, got, want)
+	}
+	_, known := x.m.state[off]
+	switch {
+	case want != nil || !known && delayMs <= 0:
+	case delayMs > 0:
+		x.m.requeue(off, (x.now.Wall+delayMs*1e6+999_999)/1e6)
+	default:
+		x.m.requeue(off, x.now.ms())
+	}
+}
+
 func (x *machine) touch(t *rapid.T) {
 	s := x.session(t)
 	off := x.offset(t, s)
@@ -404,6 +439,7 @@ func (x *machine) checkVolatile(t *rapid.T) {
 			t.Fatalf("session holds %d, want %d", s.InFlight(), x.m.inFlight(s))
 		}
 	}
+	x.checkViews(t)
 	mono, wall, _ := x.leader.NextEvent()
 	wantMono, wantMs := x.m.earliest()
 	if mono != wantMono || wall != wantMs*1e6 {
@@ -411,6 +447,68 @@ func (x *machine) checkVolatile(t *rapid.T) {
 	}
 	if x.leader.Pending() != (len(x.m.pendingFin)+len(x.m.pendingReq) > 0) {
 		t.Fatal("pending is wrong")
+	}
+}
+
+// checkViews compares what an operator sees, page by page.
+func (x *machine) checkViews(t *rapid.T) {
+	page := rapid.IntRange(1, 20).Draw(t, "page")
+	fresh := []Offset{}
+	for from := x.m.start; ; {
+		list := x.leader.Fresh(from, x.m.end, page)
+		if len(list) == 0 {
+			break
+		}
+		fresh = append(fresh, list...)
+		from = list[len(list)-1] + 1
+	}
+	if !slices.Equal(fresh, x.m.fresh()) {
+		t.Fatalf("fresh are %v, want %v", fresh, x.m.fresh())
+	}
+	var due, deferred []Offset
+	now := Now{Mono: x.now.Mono, Wall: x.m.dueMs * 1e6}
+	for after := (Scheduled{}); ; {
+		list := x.leader.Due(now, after, page)
+		if len(list) == 0 {
+			break
+		}
+		for _, s := range list {
+			due = append(due, s.Offset)
+		}
+		after = list[len(list)-1]
+	}
+	for after := (Scheduled{}); ; {
+		list := x.leader.Deferred(now, after, page)
+		if len(list) == 0 {
+			break
+		}
+		for _, s := range list {
+			deferred = append(deferred, s.Offset)
+			if st := x.m.state[s.Offset]; st.session != nil || st.dueMs != s.DueMs || st.attempts != s.Attempts {
+				t.Fatalf("deferred %+v, want %+v", s, st)
+			}
+		}
+		after = list[len(list)-1]
+	}
+	if want := x.m.due(now); !slices.Equal(due, want) {
+		t.Fatalf("due are %v, want %v", due, want)
+	}
+	if len(due)+len(deferred)+x.m.inFlight(nil) != len(x.m.state) {
+		t.Fatalf("%d due, %d deferred, %d in flight of %d", len(due), len(deferred), x.m.inFlight(nil), len(x.m.state))
+	}
+	flights := x.leader.Flights(x.m.start-2, 1<<20)
+	if len(flights) != x.m.inFlight(nil) {
+		t.Fatalf("%d flights, want %d", len(flights), x.m.inFlight(nil))
+	}
+	for _, f := range flights {
+		if st := x.m.state[f.Offset]; st.session != f.Session || st.attempts != f.Attempts || st.deadline != f.Deadline || st.delivered != f.Delivered {
+			t.Fatalf("flight %+v, want %+v", f, st)
+		}
+	}
+	if len(flights) > 1 {
+		if some := x.leader.Flights(flights[1].Offset, 1); len(some) != 1 || some[0] != flights[1] {
+			t.Fatalf("a page of flights: %+v", some)
+		}
 	}
 }
 
@@ -423,6 +521,7 @@ func TestChannelBehavesAsTheModel(t *testing.T) {
 			"add session": x.addSession, "remove session": x.removeSession,
 			"take": x.take, "take more": x.take, "take yet more": x.take,
 			"finish": x.finish, "finish many": x.finishMany, "requeue": x.requeue, "touch": x.touch,
+			"finish any": x.finishAny, "requeue any": x.requeueAny,
 			"flush": x.flush, "commit": x.commit, "refuse": x.refuse,
 			"empty": x.empty, "pause": x.pause, "drop": x.drop,
 			"change leader": x.changeLeader, "restart": x.restart,

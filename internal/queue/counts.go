@@ -26,7 +26,7 @@ func (c *Channel) Counts(end Offset) Counts {
 	}
 	n := q.counts
 	read := max(q.window.read, c.cursor.floor)
-	fresh := c.cursor.countUnfinished(read, end) - c.cursor.waiting.countRange(read, end)
+	fresh := c.cursor.countUnfinished(read, end) - c.cursor.waiting.countRange(read, end) - q.countSettled(read, end)
 	n.Depth = max(0, fresh) + q.schedule.ready
 	n.InFlight = q.window.len()
 	n.Deferred = q.schedule.waiting()
@@ -35,6 +35,16 @@ func (c *Channel) Counts(end Offset) Counts {
 	for _, s := range q.sessions {
 		if s != nil {
 			n.Sessions++
+		}
+	}
+	return n
+}
+
+// countSettled counts the offsets in [from, to) that are settled without the cursor's knowing.
+func (q *dispatch) countSettled(from, to Offset) (n int) {
+	for off, ok := q.settled.nextSet(from); ok && off < to; off, ok = q.settled.nextSet(off + 1) {
+		if _, waits := q.cursor.waiting.get(off); !waits && !q.cursor.isFinished(off) {
+			n++
 		}
 	}
 	return n

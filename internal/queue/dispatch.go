@@ -18,6 +18,8 @@ type dispatch struct {
 	timeouts timeouts
 	schedule schedule
 	pending  pending
+	// settled are messages at or above window.read that are not fresh any more, though the cursor does not know it yet.
+	settled offsetSet
 	// freshTo is the end of the run, from window.read on, that is known to be fresh.
 	freshTo Offset
 	// dueTurn is true if an odd place belongs to a due message next, false if to a fresh one.

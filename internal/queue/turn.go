@@ -188,9 +188,10 @@ func (q *dispatch) seekFresh(end Offset) bool {
 			return true
 		}
 		read := q.window.read
-		next := q.cursor.waiting.runEnd(q.cursor.finished.nextUnset(read))
+		next := q.settled.nextUnset(q.cursor.waiting.runEnd(q.cursor.finished.nextUnset(read)))
 		if next > read {
 			q.window.extend(min(next, end))
+			q.settled.dropBelow(q.window.read)
 			continue
 		}
 		q.freshTo = maxOffset
@@ -198,6 +199,9 @@ func (q *dispatch) seekFresh(end Offset) bool {
 			q.freshTo = off
 		}
 		if off, ok := q.cursor.waiting.next(read); ok {
+			q.freshTo = min(q.freshTo, off)
+		}
+		if off, ok := q.settled.nextSet(read); ok {
 			q.freshTo = min(q.freshTo, off)
 		}
 	}
