@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"time"
 
@@ -86,18 +87,31 @@ func (t *tool) parse(p process, usage string) (bool, error) {
 // logger returns the logger that the settings ask for, and gives it to the meter. On a terminal the meter shows its progress
 // there.
 func (t *tool) logger(p process) *slog.Logger {
-	options := &slog.HandlerOptions{Level: t.level}
-	logger := slog.New(slog.NewTextHandler(p.err, options))
+	out, options := p.err, &slog.HandlerOptions{Level: t.level}
+	if t.meter != nil && !t.json {
+		if t.meter.Terminal = terminal(p.err); t.meter.Terminal != nil {
+			out = overProgress{p.err}
+		}
+	}
+	logger := slog.New(slog.NewTextHandler(out, options))
 	if t.json {
-		logger = slog.New(slog.NewJSONHandler(p.err, options))
+		logger = slog.New(slog.NewJSONHandler(out, options))
 	}
 	if t.meter != nil {
 		t.meter.Logger, t.meter.Progress = logger, t.json
-		if !t.json {
-			t.meter.Terminal = terminal(p.err)
-		}
 	}
 	return logger
+}
+
+// overProgress is a terminal whose current line shows a meter's progress: what is written takes the place of that line, which
+// the meter then shows again below.
+type overProgress struct{ terminal io.Writer }
+
+// Write implements io.Writer.
+func (o overProgress) Write(line []byte) (int, error) {
+	const eraseLine = "\r\x1b[K"
+	n, err := o.terminal.Write(append([]byte(eraseLine), line...))
+	return max(n-len(eraseLine), 0), err
 }
 
 // usageError makes what an Options.Validate found a matter of usage.
