@@ -14,6 +14,12 @@ import (
 // changeWait bounds how long a change of a topic or channel looks for the leaders of its partitions.
 const changeWait = 5 * time.Second
 
+// createWait bounds how long the creation of a channel waits for replicas of this node to show it.
+const createWait = time.Second
+
+// errBehind means that a channel is created in all partitions, and that replicas of this node do not show it yet.
+var errBehind = errors.New("replicas of this node are behind")
+
 // change is what a node asks the leader of a partition for. It names a channel where a control entry has its id: only the leader
 // knows which incarnation that is now. On the wire it is
 //
@@ -113,17 +119,24 @@ func (t *Topic) change(ctx context.Context, c change) error {
 		wg.Go(func() { errs[n] = t.changePartition(ctx, uint16(n), request) })
 	}
 	wg.Wait()
-	missing := 0
+	missing, behind := 0, false
 	for i, err := range errs {
-		if errors.Is(err, ErrChannelNotFound) {
+		switch {
+		case errors.Is(err, ErrChannelNotFound):
 			missing++
+			errs[i] = nil
+		case err == errBehind:
+			behind = true
 			errs[i] = nil
 		}
 	}
 	if missing == len(errs) {
 		return ErrChannelNotFound
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil || !behind {
+		return err
+	}
+	return errBehind
 }
 
 func (t *Topic) changePartition(ctx context.Context, number uint16, request []byte) error {
@@ -133,6 +146,14 @@ func (t *Topic) changePartition(ctx context.Context, number uint16, request []by
 	}
 	part := t.replica(number)
 	if part == nil || part.failure() != nil {
+		return nil
+	}
+	if controlOp(request[0]) == opCreateChannel {
+		ctx, cancel := context.WithTimeout(ctx, createWait)
+		defer cancel()
+		if part.await(ctx, index) != nil {
+			return errBehind
+		}
 		return nil
 	}
 	if err := part.await(ctx, index); err != nil {

@@ -409,6 +409,28 @@ func TestPublishesGoToTheLeaderAfterManyChanges(t *testing.T) {
 	}
 }
 
+func TestConsumerIsTakenWhileTheReplicasAreBehind(t *testing.T) {
+	t.Parallel()
+	o := hostile.Benign()
+	o.MaxDelay, o.Snapshot = 30*time.Millisecond, 1 // followers lag for seconds
+	nodes := newCluster(t, 2, o, hostile.ClusterOptions{})
+	ids := placed(nodes, "t")
+	for _, id := range ids {
+		nodes[0].lead(id)
+	}
+	nodes[1].await("it follows", func() bool { return len(nodes[1].Advertised()) == 0 })
+	begun := time.Now()
+	c := nodes[1].subscribe("t", "c", 10, plain)
+	if took := time.Since(begun); took > 4*time.Second {
+		t.Errorf("the subscription took %v", took)
+	}
+	nodes[0].publish("t", "m")
+	for _, id := range ids {
+		nodes[1].lead(id)
+	}
+	c.expect("m")
+}
+
 func TestNodeAdvertisesWhatItLeadsOrHasSessionsFor(t *testing.T) {
 	nodes := calm(t, 2)
 	ids := placed(nodes, "t")

@@ -100,7 +100,8 @@ func (b *Broker) wentAway(err error) bool {
 }
 
 func (t *Topic) subscribe(ctx context.Context, channel string, client Client, o SubscribeOptions) (*Subscription, error) {
-	if _, err := t.CreateChannel(ctx, channel); err != nil {
+	_, behind, err := t.createChannel(ctx, channel)
+	if err != nil {
 		return nil, err
 	}
 	s := &Subscription{topic: t, name: channel, client: client, options: o}
@@ -108,15 +109,16 @@ func (t *Topic) subscribe(ctx context.Context, channel string, client Client, o 
 	if err := t.enter(s); err != nil {
 		return nil, err
 	}
-	if err := s.takeSeats(); err != nil {
+	if err := s.takeSeats(behind); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-// takeSeats enters the channel in each partition. A channel that comes later to one of them lets the subscription in by itself.
-func (s *Subscription) takeSeats() error {
+// takeSeats enters the channel in each partition. A channel that comes later to one of them lets the subscription in by itself;
+// behind says that this may be so for all of them.
+func (s *Subscription) takeSeats(behind bool) error {
 	t := s.topic
 	seats := 0
 	for _, p := range t.parts {
@@ -130,7 +132,7 @@ func (s *Subscription) takeSeats() error {
 		seats++
 	}
 	switch {
-	case seats == 0 && (len(t.parts) > 0 || t.gone.Load()):
+	case seats == 0 && (len(t.parts) > 0 && !behind || t.gone.Load()):
 		return ErrChannelNotFound // deleted again, just now
 	case t.only() && t.parts[0].failure() != nil:
 		// Asked afterwards: a failure that comes later finds the subscription and tells it.

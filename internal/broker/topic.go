@@ -187,24 +187,38 @@ func (t *Topic) hasChannel(name string) bool {
 
 // CreateChannel makes the channel of that name, in every partition, if needed. What is published after its return is in the
 // channel. Ephemeral channels are this node's own.
+// The Channel is nil if no replica of this node shows it yet.
 func (t *Topic) CreateChannel(ctx context.Context, name string) (*Channel, error) {
+	ch, _, err := t.createChannel(ctx, name)
+	return ch, err
+}
+
+// createChannel is CreateChannel. It reports behind if the channel exists, but replicas of this node are so far behind that they do
+// not show it: subscriptions get their seats there when they do.
+func (t *Topic) createChannel(ctx context.Context, name string) (ch *Channel, behind bool, err error) {
 	if !ValidChannelName(name) {
-		return nil, ErrBadChannelName
+		return nil, false, ErrBadChannelName
 	}
 	for {
 		if t.hasChannel(name) {
 			if ch, ok := t.Channel(name); ok || len(t.parts) == 0 {
-				return ch, nil
+				return ch, false, nil
 			}
 		}
 		if isEphemeral(name) {
-			return t.createEphemeral(name)
+			ch, err := t.createEphemeral(name)
+			return ch, false, err
 		}
 		if t.gone.Load() {
-			return nil, ErrTopicNotFound
+			return nil, false, ErrTopicNotFound
 		}
-		if err := t.change(ctx, change{op: opCreateChannel, name: name}); err != nil {
-			return nil, fmt.Errorf("create channel %s of %s: %w", name, t.name, err)
+		err := t.change(ctx, change{op: opCreateChannel, name: name})
+		if err == errBehind {
+			ch, _ := t.Channel(name)
+			return ch, true, nil
+		}
+		if err != nil {
+			return nil, false, fmt.Errorf("create channel %s of %s: %w", name, t.name, err)
 		}
 		t.confirmed.Store(name, true)
 	}
