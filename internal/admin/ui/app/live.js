@@ -52,6 +52,8 @@ function open() {
 	source?.close();
 	source = null;
 	watching = now;
+	// What nobody watches any more goes. Not at once: the next page may watch the same, and its stream stays open then.
+	seen.value = new Map([...seen.value].filter(([watch]) => wanted.has(watch)));
 	if (watches.length === 0) return;
 	const stream = new EventSource(`${base}api/v1/stream?${now}`);
 	source = stream;
@@ -148,11 +150,6 @@ export function useWatched(watch) {
 			const left = (wanted.get(watch) ?? 1) - 1;
 			if (left > 0) wanted.set(watch, left);
 			else wanted.delete(watch);
-			if (left === 0 && watch !== "overview") {
-				const next = new Map(seen.value);
-				next.delete(watch);
-				seen.value = next; // nobody looks at it any more
-			}
 			openSoon();
 		};
 	}, [watch]);
