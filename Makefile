@@ -8,7 +8,7 @@ BENCHTIME   ?= 1s
 # A binary that depends on nothing: no libc, no build path.
 BUILDFLAGS   = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
 
-.PHONY: help build run test check format vet lint race ui process npm deb demo demo-cluster fuzz bench clean
+.PHONY: help build run test check format vet lint race ui process browser npm chromium deb demo demo-cluster fuzz bench clean
 
 help:            ## list the commands
 	@sed -nE "s|^([a-z-]+):[^#]*## (.*)|\1\t\2|p" Makefile | expand -t 12
@@ -45,6 +45,9 @@ race:            ## the packages' tests under the race detector
 process: build stock npm  ## tests that kill and freeze real processes and use real clients
 	WEIR_TEST_BINARY=$(CURDIR)/bin/weir WEIR_TEST_STOCK_NSQD=$(CURDIR)/bin/stock/nsqd $(GO) test -tags process -count=1 -timeout 10m ./test/...
 
+browser: build stock npm chromium  ## the admin page in headless Chromium, against real processes
+	cd test/browser && WEIR_TEST_BINARY=$(CURDIR)/bin/weir node --test --test-concurrency=1 --test-timeout=90000
+
 stock:           ## build stock NSQ's daemons and tools into bin/stock, for the tests that compare with them
 	@mkdir -p bin/stock
 	cd test/stock && $(GO) build -o ../../bin/stock/ tool
@@ -53,6 +56,9 @@ npm:             ## install the JavaScript clients that the process tests use
 	@command -v node >/dev/null || { echo "installing nodejs"; apt-get install -y --no-install-recommends nodejs npm; }
 	@for dir in $$(git ls-files 'test/*package-lock.json' | xargs -r -n1 dirname); do \
 		if [ ! -d "$$dir/node_modules" ]; then echo "npm ci in $$dir"; (cd "$$dir" && npm ci --no-audit --no-fund) || exit 1; fi; done
+
+chromium:        ## install the browser that the tests drive
+	@command -v chromium >/dev/null || { echo "installing chromium"; apt-get install -y --no-install-recommends chromium; }
 
 deb: build       ## make a Debian package in bin/ (GOARCH=arm64 make deb for another machine)
 	packaging/deb/build $$($(GO) env GOARCH) bin
