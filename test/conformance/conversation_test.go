@@ -60,6 +60,15 @@ func TestWeirAnswersAsStockNsqd(t *testing.T) {
 			})
 		}
 	})
+	for name, flags := range securityFlags(t) {
+		t.Run(name, func(t *testing.T) {
+			servers := startPair(t, flags...)
+			for i, c := range securityConversations() {
+				c.name = name + ": " + c.name
+				t.Run(c.name, func(t *testing.T) { compare(t, servers, c, fmt.Sprintf("%s-%d", name, i), seen) })
+			}
+		})
+	}
 	t.Run("alone", func(t *testing.T) { // conversations about the whole node, each with servers of its own
 		for _, c := range aloneConversations() {
 			c.name = "alone: " + c.name

@@ -26,7 +26,7 @@ var table = []deliberate{
 			{`    "nsqd v1.3.0 (built w/GO)\n"`, `    "nsqd v1.3.0+weir.X (built w/GO)\n"`},
 		}},
 	{"keys of the nsqd after 1.3.0, empty without its experiment",
-		[]string{"identify: *", "subscribe: CLS", "inflight: *", "http-stats: *", "http: GET /info", "alone: *"},
+		[]string{"identify: *", "tls: *", "auth: *", "subscribe: CLS", "inflight: *", "http-stats: *", "http: GET /info", "alone: *"},
 		[]difference{
 			{nothing, `    topology_region = ""`},
 			{nothing, `    topology_zone = ""`},
