@@ -23,7 +23,7 @@ run: build       ## build bin/weir and start `weir serve`, data in ./weir-data
 test:            ## all tests that need Go alone, within five minutes
 	$(GO) test -timeout 5m ./...
 
-check: format vet lint race ui process  ## what `make test` leaves out: linters, race detector, tests with processes and real clients
+check: format vet lint race ui process browser  ## what `make test` leaves out: linters, race detector, tests with processes and real clients
 
 format:          ## fail if a file is not as gofmt writes it
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \
