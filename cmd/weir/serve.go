@@ -46,6 +46,9 @@ func greet(w io.Writer, n *node.Node) {
 	if n.LookupHTTPAddr() != "" {
 		lookup = ", lookup " + n.LookupTCPAddr() + " and " + n.LookupHTTPAddr()
 	}
+	if n.AdminAddr() != "" {
+		lookup += ", admin page http://" + reachable(n.AdminAddr()) + "/"
+	}
 	fmt.Fprintf(w, "weir %s is ready: TCP %s, HTTP %s%s\n\n"+
 		"  curl -d 'hello' '%s/pub?topic=greetings'   # publish\n"+
 		"  curl '%s/stats'                            # look at topics and channels\n\n",

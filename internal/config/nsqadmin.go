@@ -12,6 +12,7 @@ import (
 
 	"github.com/weirmq/weir/internal/admin"
 	"github.com/weirmq/weir/internal/admin/access"
+	"github.com/weirmq/weir/internal/node"
 	"github.com/weirmq/weir/internal/tlsconf"
 )
 
@@ -100,6 +101,18 @@ func adminAccess(s *Set, o *admin.Options, tokenFile *string) {
 			}
 			return errValue
 		})
+}
+
+// adminPage defines the page of a node. It returns where the path of the file of tokens goes.
+func adminPage(s *Set, o *node.Options) *string {
+	tokenFile, page := new(string), &o.Admin.Page
+	page.ACLHeader = "X-Forwarded-User"
+	s.Func("admin-address", "HOST:PORT", "LISTEN:"+adminPort, addressForm+"; empty: no page", "the admin page; empty: none", orNothing(&o.Admin.Address, address(&o.Admin.Address)))
+	s.String(&page.BasePath, "admin-base-path", "PATH", "path of the page, where a proxy puts it below one")
+	adminUsers(s, page)
+	adminAccess(s, page, tokenFile)
+	s.String(&page.NotificationEndpoint, "notification-http-endpoint", "URL", "POST every action of the page there")
+	return tokenFile
 }
 
 // finish reads the files that settings name, and judges the whole.

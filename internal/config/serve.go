@@ -57,6 +57,8 @@ func Serve(n *Node) *Set {
 		"this node's lookup service, where brokers register; empty: none", orNothing(&o.DiscoveryTCPAddress, address(&o.DiscoveryTCPAddress)))
 	s.Func("discovery-http-address", "HOST:PORT", "LISTEN:"+lookupHTTPPort, addressForm, "this node's lookup service, where consumers ask",
 		address(&o.DiscoveryHTTPAddress))
+	s.Group("Admin page")
+	adminToken := adminPage(s, o)
 	s.Group("Cluster")
 	cluster(s, o)
 	s.Group("Durability and space")
@@ -89,6 +91,14 @@ func Serve(n *Node) *Set {
 		fillAddress(&o.DiscoveryHTTPAddress, listen, lookupHTTPPort)
 		if s.byName["discovery-tcp-address"].source == "" {
 			fillAddress(&o.DiscoveryTCPAddress, listen, lookupTCPPort)
+		}
+		if s.byName["admin-address"].source == "" {
+			fillAddress(&o.Admin.Address, listen, adminPort)
+			o.Admin.Optional = true
+		}
+		var err error
+		if o.Admin.Page.Tokens, err = readTokens(s, *adminToken); err != nil {
+			return err
 		}
 		if o.Advertise == "" && !isWildcard(listen) {
 			o.Advertise = listen

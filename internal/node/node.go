@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/weirmq/weir/internal/admin"
 	"github.com/weirmq/weir/internal/api"
 	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/broker"
@@ -35,9 +36,12 @@ type Node struct {
 	http   *nsqhttp.Server // nil if that door is closed
 	api    *api.Server     // served by http; nil if that is
 	syncs  api.Syncs       // how long the disk takes
-	tcpLn  net.Listener
-	httpLn net.Listener
-	tls    *tlsconf.Source
+	// admin and adminLn are nil without an admin page.
+	admin   *admin.Server
+	adminLn net.Listener
+	tcpLn   net.Listener
+	httpLn  net.Listener
+	tls     *tlsconf.Source
 	// authority is nil unless there are AUTH servers, guard unless HTTP needs tokens.
 	authority *auth.Authority
 	guard     *auth.Guard
@@ -183,8 +187,11 @@ func (n *Node) openDoors() error {
 	if err := n.pushStatistics(); err != nil {
 		return err
 	}
+	if err := n.openAdmin(); err != nil {
+		return err
+	}
 	close(n.openC)
-	o.Logger.Info("ready", "tcp", n.TCPAddr(), "http", n.HTTPAddr(), "https", n.HTTPSAddr(),
+	o.Logger.Info("ready", "tcp", n.TCPAddr(), "http", n.HTTPAddr(), "admin", n.AdminAddr(), "https", n.HTTPSAddr(),
 		"lookup_tcp", n.LookupTCPAddr(), "lookup_http", n.LookupHTTPAddr(), "version", version.Weir)
 	return nil
 }
@@ -258,6 +265,7 @@ func (n *Node) close(ctx context.Context) error {
 		n.discovery.registrar.Close() // consumers should look elsewhere
 	}
 	doors := sync.WaitGroup{}
+	doors.Go(func() { n.closeAdmin(ctx) })
 	if n.http != nil {
 		doors.Go(func() {
 			if err := n.http.Close(ctx); err != nil {

@@ -69,6 +69,8 @@ type Options struct {
 	// them, or both, requests to the HTTP API need a token. Default: everybody is let in.
 	HTTPTokenFile  string
 	HTTPAuthServer bool
+	// Admin is the node's admin page. Default: it has none.
+	Admin AdminOptions
 	// Cluster is the cluster that the node belongs to; without Cluster.Join it is alone.
 	Cluster ClusterOptions
 	// MemoryLimit is the soft limit of the Go heap in bytes (GOMEMLIMIT); 0 leaves that to the environment.

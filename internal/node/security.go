@@ -1,6 +1,7 @@
 package node
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 
@@ -55,7 +56,7 @@ func (n *Node) openAuth() error {
 	if o.HTTPTokenFile == "" && !o.HTTPAuthServer {
 		return nil
 	}
-	n.guard = &auth.Guard{Logger: o.Logger}
+	n.guard = &auth.Guard{Logger: o.Logger, Own: rand.Text() + rand.Text()}
 	if o.HTTPTokenFile != "" {
 		var err error
 		if n.guard.Tokens, err = auth.OpenTokens(o.HTTPTokenFile, o.Logger); err != nil {

@@ -54,7 +54,7 @@ func (b *Broker) HTTP() string { return b.http }
 // Start runs the node and waits until /ping answers OK. It returns how long that took.
 func (b *Broker) Start() (time.Duration, error) {
 	began := time.Now()
-	args := []string{"serve", "--discovery-tcp-address", ""}
+	args := []string{"serve", "--discovery-tcp-address", "", "--admin-address", ""}
 	if b.Command != nil {
 		args = slices.Clone(b.Command)
 	}
