@@ -14,16 +14,16 @@ func (s *Server) createChannel(r *http.Request) (string, error) {
 
 // deleteChannel is POST /channel/delete?topic=T&channel=C: its consumers are disconnected.
 func (s *Server) deleteChannel(r *http.Request) (string, error) {
-	t, ch, err := s.existingChannel(r)
+	t, name, err := s.topicAndChannel(r)
 	if err != nil {
 		return "", err
 	}
-	return "", t.DeleteChannel(r.Context(), ch.Name())
+	return "", t.DeleteChannel(r.Context(), name) // which knows what another node has deleted just now
 }
 
 // emptyChannel is POST /channel/empty?topic=T&channel=C: waiting, deferred and in flight.
 func (s *Server) emptyChannel(r *http.Request) (string, error) {
-	_, ch, err := s.existingChannel(r)
+	ch, err := s.existingChannel(r)
 	if err != nil {
 		return "", err
 	}
@@ -37,7 +37,7 @@ func (s *Server) pauseChannel(r *http.Request) (string, error) { return s.setCha
 func (s *Server) unpauseChannel(r *http.Request) (string, error) { return s.setChannelPaused(r, false) }
 
 func (s *Server) setChannelPaused(r *http.Request, paused bool) (string, error) {
-	_, ch, err := s.existingChannel(r)
+	ch, err := s.existingChannel(r)
 	if err != nil {
 		return "", err
 	}

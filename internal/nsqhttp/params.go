@@ -82,14 +82,14 @@ func (s *Server) topicAndChannel(r *http.Request) (*broker.Topic, string, error)
 }
 
 // existingChannel finds the channel that the request is about.
-func (s *Server) existingChannel(r *http.Request) (*broker.Topic, *broker.Channel, error) {
+func (s *Server) existingChannel(r *http.Request) (*broker.Channel, error) {
 	t, name, err := s.topicAndChannel(r)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	ch, ok := t.Channel(name)
 	if !ok {
-		return nil, nil, broker.ErrChannelNotFound
+		return nil, broker.ErrChannelNotFound
 	}
-	return t, ch, nil
+	return ch, nil
 }

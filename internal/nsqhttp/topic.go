@@ -22,11 +22,15 @@ func (s *Server) createTopic(r *http.Request) (string, error) {
 
 // deleteTopic is POST /topic/delete?topic=T: with its channels and messages.
 func (s *Server) deleteTopic(r *http.Request) (string, error) {
-	t, err := s.existingTopic(r)
+	params, err := httpdoor.Query(r)
 	if err != nil {
 		return "", err
 	}
-	return "", s.broker.DeleteTopic(r.Context(), t.Name())
+	name, err := topicName(params)
+	if err != nil {
+		return "", err
+	}
+	return "", s.broker.DeleteTopic(r.Context(), name) // which knows what another node has deleted just now
 }
 
 // emptyTopic is POST /topic/empty?topic=T: the messages that no channel has yet, not those of channels.
