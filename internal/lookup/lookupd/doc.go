@@ -1,6 +1,6 @@
 // Package lookupd is nsqlookupd: the service that tells consumers which brokers have a topic.
 //
-//	brokers ── TCP, lookup protocol V1 (session.go) ──┐
+//	brokers ── TCP, lookup protocol V1 (session.go) ──┐       both also by TLS on the same port (tls.go)
 //	                                                  ├── Server: one mutex, one registry.Registry
 //	consumers, nsqadmin ── HTTP (http.go, show.go) ───┘
 //

@@ -9,5 +9,7 @@
 // not speak the protocol is dialled again after 100 ms, then less often, at most every 5 s; the others do not notice, nor does
 // the broker.
 //
+// An address that begins with tls:// is reached by TLS.
+//
 // Known asks the connected services which channels a new topic has elsewhere, over HTTP, for at most a second.
 package registrar

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -38,11 +37,15 @@ type Broker struct {
 
 // NewBroker chooses ports and starts nothing.
 func NewBroker(binary, dataPath string, args ...string) (*Broker, error) {
-	addrs, err := freeAddresses(2)
+	tcp, err := FreeAddress()
 	if err != nil {
 		return nil, err
 	}
-	return &Broker{Binary: binary, DataPath: dataPath, Args: args, tcp: addrs[0], http: addrs[1]}, nil
+	http, err := FreeAddress()
+	if err != nil {
+		return nil, err
+	}
+	return &Broker{Binary: binary, DataPath: dataPath, Args: args, tcp: tcp, http: http}, nil
 }
 
 // TCP returns the address of the NSQ protocol.
@@ -158,18 +161,4 @@ func (b *Broker) DiskBytes() (int64, error) {
 		return nil
 	})
 	return sum, err
-}
-
-// freeAddresses returns loopback addresses whose ports were free a moment ago.
-func freeAddresses(n int) ([]string, error) {
-	var addrs []string
-	for range n {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer ln.Close() // after the last, so that they differ
-		addrs = append(addrs, ln.Addr().String())
-	}
-	return addrs, nil
 }
