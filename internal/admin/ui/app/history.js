@@ -9,6 +9,7 @@ import { useLoaded } from "./load.js";
 /** @typedef {import("./model.js").History} History */
 
 const everyMs = 10_000;
+const shortestMs = 5 * 60_000; // a chart of a young node is not shorter
 
 /**
  * The history of everything, a node, a topic or a channel.
@@ -17,7 +18,19 @@ const everyMs = 10_000;
  */
 export function useHistory(of) {
 	const query = new URLSearchParams(Object.entries(of).filter(([, v]) => v !== undefined)).toString();
-	return useLoaded(() => get(`api/v1/history?${query}`), [query], everyMs);
+	return useLoaded(async () => trim(await get(`api/v1/history?${query}`)), [query], everyMs);
+}
+
+/**
+ * A history without the time before it began, so that a young node's is not squeezed into a corner.
+ * @param {History} history
+ * @returns {History}
+ */
+function trim(history) {
+	const { length } = history.in;
+	const known = history.in.findIndex((n) => n !== null);
+	const first = Math.max(0, Math.min(known < 0 ? length : known, length - Math.ceil(shortestMs / history.step_ms)));
+	return /** @type {History} */ (Object.fromEntries(Object.entries(history).map(([name, series]) => [name, Array.isArray(series) && series.length === length ? series.slice(first) : series])));
 }
 
 /** @param {number} ms */

@@ -36,7 +36,7 @@ export function NodePage({ node }) {
 				<${Tile} name="Depth" value=${short(n.totals.depth)} />
 				<${Tile} name="In flight" value=${short(n.totals.in_flight)} />
 				<${Tile} name="Consumers" value=${short(n.totals.clients)} />
-				${n.sync_latency ? html`<${Tile} name="Sync latency, p99" value=${n.sync_latency.count > 0 ? duration(n.sync_latency.p99_ms / 1000) : "–"} note=${n.sync ? `--sync=${n.sync}` : ""} />` : null}
+				${n.sync_latency ? html`<${Tile} name="Sync p99" value=${n.sync_latency.count > 0 ? duration(n.sync_latency.p99_ms / 1000) : "–"} note=${n.sync ? `--sync=${n.sync}` : ""} />` : null}
 				${n.disk ? html`<${Tile} name="Disk free" value=${bytes(n.disk.free_bytes)} note=${html`<${Meter} disk=${n.disk} />${fullIn(n.disk)}`} />` : null}
 				${n.heap_bytes ? html`<${Tile} name="Heap" value=${bytes(n.heap_bytes)} />` : null}
 			</div>
