@@ -117,7 +117,7 @@ test("what Weir's nodes know besides is drawn: the last hour, disk, sync, cluste
 	await page.goto(`${node.page}/topics/orders?tab=history`);
 	await page.locator(".chart canvas").first().waitFor();
 	await page.goto(`${node.page}/nodes/${node.http}`);
-	await shows(page, "Sync latency, p99");
+	await shows(page, "Sync p99");
 	await page.getByRole("link", { name: "Cluster" }).click();
 	await shows(page, "This node stands alone");
 });

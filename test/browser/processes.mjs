@@ -99,17 +99,15 @@ export class Process {
 
 export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
-/** A weir node; with `admin`, also an admin page in front of it, at its `page`. */
+/** A weir node, without its admin page unless `admin`. */
 export async function startNode(t, { args = [], admin = false, at } = {}) {
 	const dir = at?.dir ?? mkdtempSync(join(tmpdir(), "weir-browser-data-"));
 	if (!at) atEnd(t, () => rmSync(dir, { recursive: true, force: true }));
-	const [tcp, http] = at?.addresses ?? await freeAddresses(2);
-	const p = new Process(t, weir, ["serve", "--data-path", dir, "--tcp-address", tcp, "--http-address", http, "--discovery-tcp-address", "", ...args]);
+	const [tcp, http, page] = at?.addresses ?? await freeAddresses(3);
+	const p = new Process(t, weir, ["serve", "--data-path", dir, "--tcp-address", tcp, "--http-address", http, "--discovery-tcp-address", "", "--admin-address", admin ? page : "", ...args]);
 	await p.ready(`http://${http}/ping`);
-	const node = Object.assign(p, { tcp, http, at: { dir, addresses: [tcp, http] } });
-	if (admin) node.admin = await startAdmin(t, { nodes: [node] });
-	node.page = node.admin?.url;
-	return node;
+	if (admin) await p.ready(`http://${page}/ping`);
+	return Object.assign(p, { tcp, http, page: `http://${page}`, at: { dir, addresses: [tcp, http, page] } });
 }
 
 /** The admin page by itself, in front of nodes and lookup services. */
