@@ -168,6 +168,8 @@ func TestSettingsOfANodeThatAreRefused(t *testing.T) {
 		{parseNsqd, "--no-such-flag=x", []string{"nsqd: --no-such-flag is unknown", "--tcp-address"}},
 		{parseNsqd, "--tcp-address=4150", []string{"--tcp-address", "HOST:PORT", "unix socket"}},
 		{parseNsqd, "--max-channel-consumers=-1", []string{"a whole number from 0"}},
+		{parseNsqd, "--lookupd-tcp-address=lookup-1", []string{"--lookupd-tcp-address", "HOST:PORT or tls://HOST:PORT"}},
+		{parseServe, "--lookupd-tcp-address=tls://:4160", []string{"--lookupd-tcp-address"}},
 		{parseNsqd, "--node-id=1024", []string{"0 to 1023"}},
 		{parseNsqd, "--log-level=loud", []string{"debug, info, warn, error, fatal"}},
 	} {

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/weirmq/weir/internal/commitlog"
@@ -121,6 +124,16 @@ func ports(s *Set, o *node.Options) {
 func lookups(s *Set, o *node.Options) {
 	s.List(&o.LookupAddresses, "lookupd-tcp-address", "HOST:PORT", "lookup service to register with, tls://HOST:PORT by TLS; may be repeated")
 	s.alias("lookupd-tcp-address", "nsqlookupd_tcp_addresses")
+	st := s.byName["lookupd-tcp-address"]
+	add := st.set
+	st.accepts = "HOST:PORT or tls://HOST:PORT"
+	st.set = func(v string) error {
+		host, port, err := net.SplitHostPort(strings.TrimPrefix(v, "tls://"))
+		if _, portErr := strconv.ParseUint(port, 10, 16); err != nil || portErr != nil || host == "" {
+			return errValue
+		}
+		return add(v)
+	}
 }
 
 // topology defines where the node says that it is.
