@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/weirmq/weir/internal/admin"
@@ -27,9 +28,9 @@ type Admin struct {
 	LogFormat   string // text or json
 	ShowVersion bool
 
-	tokenFile string
-	client    tlsconf.Options
-	insecure  bool
+	tokenFile, nodeTokenFile string
+	client                   tlsconf.Options
+	insecure                 bool
 }
 
 // Nsqadmin returns the settings of `weir nsqadmin`: nsqadmin's names and defaults, and who may log in.
@@ -70,6 +71,7 @@ func Nsqadmin(a *Admin) *Set {
 
 	s.Group("Weir's own")
 	adminAccess(s, o, &a.tokenFile)
+	s.String(&a.nodeTokenFile, "http-auth-token-file", "FILE", "file whose content nodes want as a token")
 	s.OneOf(&a.LogFormat, "log-format", []string{"text", "json"}, "form of the log on stderr")
 
 	s.Group("Of nsqadmin, accepted, but without a meaning here")
@@ -124,6 +126,13 @@ func (a *Admin) finish(s *Set) error {
 	var err error
 	if o.Tokens, err = readTokens(s, a.tokenFile); err != nil {
 		return err
+	}
+	if a.nodeTokenFile != "" {
+		token, err := os.ReadFile(a.nodeTokenFile)
+		if err != nil {
+			return s.Refuse("http-auth-token-file", "cannot be read: "+err.Error(), "a file with a token")
+		}
+		o.NodeToken = strings.TrimSpace(string(token))
 	}
 	if o.DialTLS, err = a.dialTLS(); err != nil {
 		return &UsageError{Command: s.command, Where: "settings:", Problem: err.Error()}

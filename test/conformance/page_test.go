@@ -28,7 +28,7 @@ func TestPageTellsWhichFlagsExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, program := range []string{"nsqd", "nsqlookupd", "to_nsq", "nsq_to_file", "nsq_to_http", "nsq_to_nsq", "nsq_tail", "nsq_stat"} {
+	for _, program := range []string{"nsqd", "nsqlookupd", "nsqadmin", "to_nsq", "nsq_to_file", "nsq_to_http", "nsq_to_nsq", "nsq_tail", "nsq_stat"} {
 		_, rest, found := strings.Cut(string(page), "<!-- flags of "+program+" -->")
 		table, _, ended := strings.Cut(rest, "<!-- end -->")
 		if !found || !ended {
