@@ -103,9 +103,9 @@ func FuzzReadSnapshot(f *testing.F) {
 
 func FuzzDecodeVotes(f *testing.F) {
 	b := append([]byte(votesMagic), votesFormat, 0, 0, 0)
-	b = appendVote(b, broker.LogID{Topic: 3, Partition: 1}, vote{1, 5, 2})
+	b = appendVote(b, broker.LogID{Topic: 3, Partition: 1}, vote{1, 5, 2}, 0)
 	f.Add(b)
-	f.Add(appendVote(b, broker.LogID{Topic: 4}, vote{2, 9, 0}))
+	f.Add(appendVote(b, broker.LogID{Topic: 4}, vote{2, 9, 0}, 1))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		v := &votes{stored: make(map[broker.LogID]vote)}
 		if err := v.decode(b); err != nil {

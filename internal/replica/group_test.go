@@ -212,3 +212,65 @@ func TestWhatOneReplicaAnsweredOutlivesPowerCuts(t *testing.T) {
 		return n, func() error { logs.Close(); return errors.Join(groups.Close(), store.Close()) }, nil
 	}})
 }
+
+// A disk that may have forgotten keeps a replica from voting once it has voted, also if it remembers no entry: it may have had some.
+func TestAForgetfulReplicaWithoutEntriesDoesNotStart(t *testing.T) {
+	disk := vfs.NewMem(1)
+	id := broker.LogID{Topic: 9}
+	life := func(forgetful string, use func(*replica.Groups)) {
+		n := open(t, disk, "data", commitlog.SyncOS)
+		defer n.close()
+		groups, err := replica.NewGroups(replica.GroupsOptions{Store: n.store, FS: disk, Dir: "data", Space: n.Space(), Self: 1,
+			Peers: simnet.New(1).Peers(1), Tick: time.Millisecond, Forgetful: forgetful})
+		if err != nil {
+			t.Fatal(err)
+		}
+		use(groups)
+		if err := groups.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	openReplica := func(groups *replica.Groups, m broker.Machine) (*replica.Group, error) {
+		return groups.Open(id, m, replica.GroupConfig{Self: 1, Replicas: map[uint64]catalog.NodeID{1: 1, 2: 2, 3: 3}, Preferred: 1})
+	}
+	for range 2 { // made, and not yet voted: it has promised nothing
+		life("power was lost", func(groups *replica.Groups) {
+			g, err := openReplica(groups, logtest.NewRecorder())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := g.Close(); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	life("", func(groups *replica.Groups) { // it seeks election alone: a term, and no entry
+		g, err := openReplica(groups, logtest.NewRecorder())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g.Start(0); err != nil {
+			t.Fatal(err)
+		}
+		frame := []byte{0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 5, 0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0} // replica 2 asks for a vote in term 3
+		if err := groups.Receive(2, frame); err != nil {
+			t.Fatal(err)
+		}
+		for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+			if s := groups.Status(t.Context()); len(s) == 1 && s[0].Term == 3 {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatal("the replica has no term")
+			}
+		}
+		if err := g.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+	life("power was lost", func(groups *replica.Groups) {
+		if _, err := openReplica(groups, logtest.NewRecorder()); err == nil {
+			t.Fatal("a replica that has voted, and may have lost its entries, starts")
+		}
+	})
+}

@@ -191,7 +191,8 @@ func (gs *Groups) openDisk(id LogID, source commitlog.Source, self uint64) (*com
 	case err != nil:
 		return nil, err
 	}
-	if made && gs.options.Forgetful != "" && disk.Bounds().LastIndex > 0 {
+	// A replica that has voted may have had entries, also if it has none any more.
+	if made && gs.options.Forgetful != "" && (stored.term > 0 || disk.Bounds().LastIndex > 0) {
 		return nil, errors.Join(errors.New(gs.options.Forgetful), disk.Close())
 	}
 	if made {

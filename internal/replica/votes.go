@@ -20,7 +20,8 @@ import (
 // the replica is gone. It is written anew at each start and when most of it is out of date.
 //
 //	header   0 4 magic "WVOT"   4 1 format   5 3 zero
-//	record   0 8 topic id   8 2 partition   10 2 zero   12 4 CRC-32C of the rest   16 8 replica id   24 8 term   32 8 vote
+//	record   0 8 topic id   8 2 partition   10 2 records before it in its round   12 4 CRC-32C of the rest
+//	         16 8 replica id   24 8 term   32 8 vote
 const (
 	votesName        = "votes"
 	votesMagic       = "WVOT"
@@ -29,6 +30,8 @@ const (
 	voteBytes        = 40
 	// votesSlack is how many records out of date the file may hold beyond the number of logs.
 	votesSlack = 4096
+	// votesRoundMax is how many records are written and synced at once.
+	votesRoundMax = 1 << 15
 )
 
 // vote is what a replica must not forget.
@@ -64,8 +67,8 @@ type voteChange struct {
 	done func(error)
 }
 
-// openVotes reads the file, makes it if it is missing, and writes it anew. A record that was not synced when the power went may be
-// torn; anything else that is not as written is damage. first reports that there was no file.
+// openVotes reads the file, makes it if it is missing, and writes it anew. Records of the last round may be torn, if the power went
+// before its sync; anything else that is not as written is damage. first reports that there was no file.
 func openVotes(fsys vfs.FS, dir string) (v *votes, first bool, err error) {
 	v = &votes{fs: fsys, dir: dir, wakeC: make(chan struct{}, 1), stopC: make(chan struct{}), stored: make(map[broker.LogID]vote)}
 	name := path.Join(dir, votesName)
@@ -94,7 +97,7 @@ func (v *votes) decode(b []byte) error {
 	torn := -1
 	for pos := votesHeaderBytes; pos < len(b); pos += voteBytes {
 		id, x, ok := decodeVote(b[pos:])
-		if ok && torn >= 0 {
+		if ok && torn >= 0 && torn < pos-voteBytes*int(binary.BigEndian.Uint16(b[pos+10:])) { // before the round that this one is of
 			return fmt.Errorf("damaged at byte %d: checksum does not match", torn)
 		}
 		switch {
@@ -109,11 +112,13 @@ func (v *votes) decode(b []byte) error {
 	return nil
 }
 
-func appendVote(dst []byte, id broker.LogID, x vote) []byte {
+// appendVote encodes a record, the one behind so many others of its round.
+func appendVote(dst []byte, id broker.LogID, x vote, place int) []byte {
 	at := len(dst)
 	dst = binary.BigEndian.AppendUint64(dst, id.Topic)
 	dst = binary.BigEndian.AppendUint16(dst, id.Partition)
-	dst = append(dst, 0, 0, 0, 0, 0, 0)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(place))
+	dst = append(dst, 0, 0, 0, 0)
 	for _, n := range [...]uint64{x.replica, x.term, x.vote} {
 		dst = binary.BigEndian.AppendUint64(dst, n)
 	}
@@ -139,23 +144,21 @@ func voteChecksum(b []byte) uint32 {
 	return ^uint32(0)
 }
 
-// rewrite replaces the file by one of the stored votes only.
+// rewrite replaces the file by one of the stored votes only. After an error that is ErrNoSpace the old file is in use as before.
 func (v *votes) rewrite() error {
 	b := append([]byte(votesMagic), votesFormat, 0, 0, 0)
 	for id, x := range v.stored {
-		b = appendVote(b, id, x)
+		b = appendVote(b, id, x, 0)
 	}
-	if v.file != nil {
-		if err := v.file.Close(); err != nil {
-			return err
-		}
-	}
-	name := path.Join(v.dir, votesName)
-	f, err := writeWhole(v.fs, name, b)
+	f, err := writeWhole(v.fs, path.Join(v.dir, votesName), b)
 	if err != nil {
 		return err
 	}
+	old := v.file
 	v.file, v.end, v.records = f, int64(len(b)), len(v.stored)
+	if old != nil {
+		return old.Close()
+	}
 	return nil
 }
 
@@ -207,10 +210,15 @@ const votesRetry = 500 * time.Millisecond
 // round writes and syncs what waits, and tells whom it concerns. A failed write or sync is final, a full disk is not.
 func (v *votes) round() {
 	v.mu.Lock()
-	changes, failed := v.waiting, v.failed
-	v.waiting = nil
+	n := min(len(v.waiting), votesRoundMax)
+	changes, failed := v.waiting[:n:n], v.failed
+	if v.waiting = v.waiting[n:]; len(v.waiting) > 0 {
+		defer v.wake()
+	} else {
+		v.waiting = nil
+	}
 	v.mu.Unlock()
-	if len(changes) == 0 {
+	if n == 0 {
 		return
 	}
 	if failed == nil {
@@ -239,7 +247,7 @@ func (v *votes) round() {
 		c.done(failed)
 	}
 	if stale && failed == nil {
-		if err := v.rewrite(); err != nil {
+		if err := v.rewrite(); err != nil && !errors.Is(err, vfs.ErrNoSpace) { // a full disk: later, then
 			v.mu.Lock()
 			v.failed = err
 			v.mu.Unlock()
@@ -249,8 +257,8 @@ func (v *votes) round() {
 
 func (v *votes) write(changes []voteChange) error {
 	b := make([]byte, 0, len(changes)*voteBytes)
-	for _, c := range changes {
-		b = appendVote(b, c.id, c.vote)
+	for i, c := range changes {
+		b = appendVote(b, c.id, c.vote, i)
 	}
 	if _, err := v.file.WriteAt(b, v.end); err != nil {
 		return fmt.Errorf("write votes: %w", err)
@@ -308,7 +316,9 @@ func writeWhole(fsys vfs.FS, name string, b []byte) (vfs.File, error) {
 		err = fsys.Rename(tmp, name)
 	}
 	if err == nil {
-		err = fsys.SyncDir(path.Dir(name))
+		if err = fsys.SyncDir(path.Dir(name)); err != nil {
+			err = fmt.Errorf("after the rename: %v", err) // nobody knows which of the two is there: no matter of space any more
+		}
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

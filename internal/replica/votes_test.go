@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/vfs"
@@ -100,5 +101,71 @@ func TestADamagedVoteIsToldAndNotForgotten(t *testing.T) {
 	f.Close()
 	if _, _, err = openVotes(disk, "."); err == nil || !strings.Contains(err.Error(), fmt.Sprint("byte ", votesHeaderBytes+voteBytes)) {
 		t.Fatalf("a damaged vote: %v", err)
+	}
+}
+
+// Many replicas vote at once when a node dies. If the power goes before that round is synced, any of its records may be torn and
+// any may be whole: nothing was promised, and the node starts.
+func TestTheLastRoundOfVotesMayBeTornAnywhere(t *testing.T) {
+	for seed := range uint64(40) {
+		disk := vfs.NewMem(seed)
+		v, _, err := openVotes(disk, ".")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := v.store(broker.LogID{Topic: 7}, vote{1, 1, 1}); err != nil {
+			t.Fatal(err)
+		}
+		for i := range uint64(300) {
+			v.waiting = append(v.waiting, voteChange{broker.LogID{Topic: 100 + i}, vote{1, 2, 1}, func(error) {}})
+		}
+		disk.CrashAfter(2) // the sync, behind the write
+		v.wake()
+		_ = v.close()
+		after, _, err := openVotes(disk.Crash(seed), ".")
+		if err != nil {
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		if x, _ := after.get(broker.LogID{Topic: 7}); x.term != 1 {
+			t.Fatalf("seed %d: what was synced before is lost: %+v", seed, x)
+		}
+		after.close()
+	}
+}
+
+// A disk that is full when the file should be written anew holds up votes until there is room, no longer.
+func TestAFullDiskDoesNotEndTheVotes(t *testing.T) {
+	disk := vfs.NewMem(1)
+	v, _, err := openVotes(disk, ".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.close()
+	id := broker.LogID{Topic: 1}
+	term := uint64(0)
+	next := func() {
+		t.Helper()
+		term++
+		if err := v.store(id, vote{1, term, 1}); err != nil {
+			t.Fatalf("term %d: %v", term, err)
+		}
+	}
+	for v.records < votesSlack {
+		next()
+	}
+	disk.SetCapacity(1)
+	room := time.AfterFunc(100*time.Millisecond, func() { disk.SetCapacity(0) })
+	defer room.Stop()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 200 {
+			next()
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		t.Fatal("votes are not stored though there is room again")
 	}
 }
