@@ -5,6 +5,9 @@ import (
 	"slices"
 )
 
+// maxSkips bounds how many runs of messages that are not fresh one look for fresh ones passes over.
+const maxSkips = 1 << 16
+
 // maxStraysSeen bounds how many messages far behind the others a look at the flights takes in: they are in no order.
 const maxStraysSeen = 1 << 16
 
@@ -103,7 +106,8 @@ func (s *schedule) view(from pair, dueTo int64, limit int) []Scheduled {
 	return list
 }
 
-// Fresh returns messages in [from, end) that were never delivered, in offset order, at most limit. Of a channel that follows, those that
+// Fresh returns messages in [from, end) that were never delivered, in offset order, at most limit, and fewer when more than 65,536 runs
+// of others lie between. Of a channel that follows, those that
 // the leader has in flight are among them.
 func (c *Channel) Fresh(from, end Offset, limit int) []Offset {
 	from = max(from, c.cursor.floor)
@@ -111,13 +115,14 @@ func (c *Channel) Fresh(from, end Offset, limit int) []Offset {
 		from = max(from, c.lead.window.read)
 	}
 	var list []Offset
-	for from < end && len(list) < limit {
+	for skips := 0; from < end && len(list) < limit && skips < maxSkips; {
 		next := c.cursor.waiting.runEnd(c.cursor.finished.nextUnset(from))
 		if c.lead != nil {
 			next = c.lead.settled.nextUnset(next)
 		}
 		if next > from {
 			from = next
+			skips++
 			continue
 		}
 		list = append(list, from)

@@ -14,6 +14,9 @@ import (
 	"github.com/weirmq/weir/internal/nsqwire"
 )
 
+// soon is how soon nodes are asked again for what a new page lacks: at once to the eye, and not at once for each of many pages.
+const soon = 50 * time.Millisecond
+
 // Limits of streams.
 const (
 	maxStreams = 1000
@@ -225,6 +228,7 @@ func (h *Hub) kick() {
 func (h *Hub) run() {
 	for h.watched() {
 		h.look()
+		hurried := false
 		for next := time.After(h.interval); next != nil; {
 			select {
 			case <-next:
@@ -233,8 +237,8 @@ func (h *Hub) run() {
 				if !h.watched() {
 					return
 				}
-				if h.fill() {
-					next = nil // something needs what only the nodes can tell
+				if h.fill() && !hurried { // something needs what only the nodes can tell
+					next, hurried = time.After(min(h.interval, soon)), true
 				}
 			}
 		}
