@@ -63,6 +63,7 @@ func (s *Server) history(r *http.Request) (any, error) {
 		return nil
 	}))
 	sum := &history{In: series{}, Out: series{}, Requeued: series{}, TimedOut: series{}, Depth: series{}, InFlight: series{}, Deferred: series{}}
+	endTogether(answers)
 	for _, h := range answers {
 		sum.add(h)
 	}
@@ -71,6 +72,29 @@ func (s *Server) history(r *http.Request) (any, error) {
 	}
 	sum.Warnings = failures.Texts()
 	return sum, nil
+}
+
+// endTogether takes away the newest points that not all nodes have yet: a sum without one of them would look like a fall. A node that is
+// more than two steps behind the newest does not hold the others up.
+func endTogether(all []*history) {
+	all = slices.DeleteFunc(slices.Clone(all), func(h *history) bool { return h == nil })
+	var newest int64
+	for _, h := range all {
+		newest = max(newest, h.End)
+	}
+	end := newest
+	for _, h := range all {
+		if newest-h.End <= 2*h.Step {
+			end = min(end, h.End)
+		}
+	}
+	for _, h := range all {
+		steps := max(0, h.End-end+h.Step/2) / h.Step
+		h.End -= steps * h.Step
+		for _, s := range []*series{&h.In, &h.Out, &h.Requeued, &h.TimedOut, &h.Depth, &h.InFlight, &h.Deferred, &h.SyncP99, &h.DiskFree} {
+			*s = (*s)[:max(0, len(*s)-int(steps))]
+		}
+	}
 }
 
 // add adds another node's history of the same step: points are matched by the time that they end at, to the nearest step.

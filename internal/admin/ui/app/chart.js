@@ -134,7 +134,7 @@ const sparkHeight = 22;
  * @param {{values: (number | null)[], colour?: string}} props
  */
 export function Sparkline({ values, colour: name = "series-1" }) {
-	const known = values.map((v) => v ?? 0);
+	const known = values.filter((v) => v !== null);
 	if (known.length < 2) return html`<svg class="spark" width=${sparkWidth} height=${sparkHeight} aria-hidden="true"></svg>`;
 	const top = Math.max(...known, 1e-9);
 	const step = sparkWidth / (known.length - 1);
