@@ -8,7 +8,7 @@ BENCHTIME   ?= 1s
 # A binary that depends on nothing: no libc, no build path.
 BUILDFLAGS   = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
 
-.PHONY: help build run test check format vet lint race ui process browser npm chromium deb demo demo-cluster fuzz bench clean
+.PHONY: help build run test check format vet lint race ui process browser screenshots npm chromium deb demo demo-cluster fuzz bench clean
 
 help:            ## list the commands
 	@sed -nE "s|^([a-z-]+):[^#]*## (.*)|\1\t\2|p" Makefile | expand -t 12
@@ -47,6 +47,9 @@ process: build stock npm  ## tests that kill and freeze real processes and use r
 
 browser: build stock npm chromium  ## the admin page in headless Chromium, against real processes
 	cd test/browser && WEIR_TEST_BINARY=$(CURDIR)/bin/weir node --test --test-concurrency=1 --test-timeout=90000
+
+screenshots: build npm chromium  ## take the pictures in docs/images
+	cd test/browser && WEIR_TEST_BINARY=$(CURDIR)/bin/weir node --test --test-timeout=300000 screenshots.mjs
 
 stock:           ## build stock NSQ's daemons and tools into bin/stock, for the tests that compare with them
 	@mkdir -p bin/stock
