@@ -30,6 +30,8 @@ type Options struct {
 	Cluster func(ctx context.Context) Cluster
 	// Readers bounds the requests that read logs at a time. Default 8.
 	Readers int
+	// Writers bounds the requests that bring a message at a time, each of which takes memory of six times the largest message. Default 16.
+	Writers int
 	// SearchBytes and SearchTime bound what one search reads. Defaults 64 MiB and 2s.
 	SearchBytes int64
 	SearchTime  time.Duration
@@ -53,6 +55,7 @@ func (o *Options) setDefaults() {
 	o.MaxMsgSize = cmp.Or(o.MaxMsgSize, 1<<20)
 	o.MaxDelay = cmp.Or(o.MaxDelay, time.Hour)
 	o.Readers = cmp.Or(o.Readers, 8)
+	o.Writers = cmp.Or(o.Writers, 16)
 	o.SearchBytes = cmp.Or(o.SearchBytes, 64<<20)
 	o.SearchTime = cmp.Or(o.SearchTime, 2*time.Second)
 	o.NodeStep = cmp.Or(o.NodeStep, 5*time.Second)

@@ -26,6 +26,7 @@ type Server struct {
 	mux     httpdoor.Mux
 	origins http.CrossOriginProtection
 	readC   chan struct{} // holds one for each request that reads a log
+	writeC  chan struct{} // the same of those that bring a message
 	history *recorder
 	syncs   *Syncs
 
@@ -36,7 +37,7 @@ type Server struct {
 // New returns a server, which begins to keep the history. It must be closed before the broker is.
 func New(b *broker.Broker, syncs *Syncs, options Options) *Server {
 	options.setDefaults()
-	s := &Server{broker: b, options: options, readC: make(chan struct{}, options.Readers), syncs: syncs}
+	s := &Server{broker: b, options: options, readC: make(chan struct{}, options.Readers), writeC: make(chan struct{}, options.Writers), syncs: syncs}
 	s.history = newRecorder(&s.options)
 	s.mux.Fail = func(w http.ResponseWriter, err *httpdoor.Error) {
 		s.fail(w, &apiError{err.Status, err.Word, "see docs/http-api.md"})
@@ -63,7 +64,7 @@ func (s *Server) routes() {
 	handle("/v1/topics", httpdoor.Methods{"GET": s.json(s.topics), "POST": s.json(s.createTopic)})
 	handle("/v1/topics/{topic}", get(s.json(s.topic)))
 	handle("/v1/topics/{topic}/channels/{channel}", get(s.json(s.channel)))
-	handle("/v1/topics/{topic}/messages", httpdoor.Methods{"GET": s.reading(s.json(s.browse)), "POST": s.json(s.publish)})
+	handle("/v1/topics/{topic}/messages", httpdoor.Methods{"GET": s.reading(s.json(s.browse)), "POST": s.bounded(s.writeC, s.json(s.publish))})
 	handle("/v1/topics/{topic}/messages/{partition}/{offset}", get(s.reading(s.json(s.one))))
 	handle("/v1/topics/{topic}/messages/{partition}/{offset}/body", get(s.reading(s.body)))
 	handle("/v1/topics/{topic}/messages/{partition}/{offset}/republish", post(s.reading(s.json(s.republish))))
@@ -105,7 +106,7 @@ func badRequest(word, detail string) error { return &apiError{http.StatusBadRequ
 
 var (
 	errInternal = &apiError{http.StatusInternalServerError, "INTERNAL_ERROR", "see the log of the node"}
-	errBusy     = &apiError{http.StatusServiceUnavailable, "BUSY", "too many requests read logs just now; try again"}
+	errBusy     = &apiError{http.StatusServiceUnavailable, "BUSY", "too many such requests are under way; try again"}
 )
 
 // brokerErrors translates the broker's errors. What is not here is 500 INTERNAL_ERROR and goes to the log.
@@ -178,14 +179,17 @@ func (s *Server) json(answer func(*http.Request) (any, error)) http.HandlerFunc 
 	}
 }
 
-// reading bounds how many requests read logs at a time; who finds no place within a second is sent away.
-func (s *Server) reading(handler http.HandlerFunc) http.HandlerFunc {
+// reading bounds how many requests read logs at a time.
+func (s *Server) reading(handler http.HandlerFunc) http.HandlerFunc { return s.bounded(s.readC, handler) }
+
+// bounded handles as many requests at a time as placeC has places; who finds none within a second is sent away.
+func (s *Server) bounded(placeC chan struct{}, handler http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		wait := time.NewTimer(time.Second)
 		defer wait.Stop()
 		select {
-		case s.readC <- struct{}{}:
-			defer func() { <-s.readC }()
+		case placeC <- struct{}{}:
+			defer func() { <-placeC }()
 			handler(w, r)
 		case <-wait.C:
 			s.fail(w, errBusy)
