@@ -180,7 +180,9 @@ func (s *Server) json(answer func(*http.Request) (any, error)) http.HandlerFunc 
 }
 
 // reading bounds how many requests read logs at a time.
-func (s *Server) reading(handler http.HandlerFunc) http.HandlerFunc { return s.bounded(s.readC, handler) }
+func (s *Server) reading(handler http.HandlerFunc) http.HandlerFunc {
+	return s.bounded(s.readC, handler)
+}
 
 // bounded handles as many requests at a time as placeC has places; who finds none within a second is sent away.
 func (s *Server) bounded(placeC chan struct{}, handler http.HandlerFunc) http.HandlerFunc {
