@@ -209,6 +209,9 @@ func (n *Node) openHTTP() error {
 	settings.Guard = n.guard
 	settings.TLSRequired, settings.HTTPSPort = o.TLSRequired == TLSEverywhere, port(n.httpsLn)
 	settings.Settings["nsqlookupd_tcp_addresses"] = n.lookupSetting()
+	if n.member.cluster != nil {
+		settings.Withdraw = n.discovery.registrar.Withdraw
+	}
 	n.api = n.v1(&settings)
 	settings.V1 = n.api
 	if n.http, err = nsqhttp.New(n.broker, settings); err != nil {

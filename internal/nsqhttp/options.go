@@ -2,6 +2,7 @@ package nsqhttp
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -53,6 +54,9 @@ type Options struct {
 	TopologyRegion, TopologyZone string
 	// Settings are what /config shows and changes, by their keys in a settings file. nil means none.
 	Settings map[string]Setting
+	// Withdraw reports whether the deletion of a topic of the cluster is the second half of nsqadmin's tombstone for this node, and
+	// withdraws the node then; the topic stays. nil: topics are always deleted, as those of a node alone are.
+	Withdraw func(ctx context.Context, topic string) bool
 	// V1 answers everything under /v1/, behind the same Guard. nil: there is nothing.
 	V1 http.Handler
 	// Producers returns the sessions that have published, for /stats. nil means none.

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/weirmq/weir/internal/httpdoor"
+	"github.com/weirmq/weir/internal/nsqwire"
 )
 
 // createTopic is POST /topic/create?topic=T. An existing topic is no error.
@@ -20,7 +21,8 @@ func (s *Server) createTopic(r *http.Request) (string, error) {
 	return "", err
 }
 
-// deleteTopic is POST /topic/delete?topic=T: with its channels and messages.
+// deleteTopic is POST /topic/delete?topic=T: with its channels and messages. It deletes nothing if it follows a tombstone for this
+// node of a cluster: nsqadmin's way to take a topic from one node.
 func (s *Server) deleteTopic(r *http.Request) (string, error) {
 	params, err := httpdoor.Query(r)
 	if err != nil {
@@ -29,6 +31,9 @@ func (s *Server) deleteTopic(r *http.Request) (string, error) {
 	name, err := topicName(params)
 	if err != nil {
 		return "", err
+	}
+	if s.options.Withdraw != nil && !nsqwire.IsEphemeral(name) && s.options.Withdraw(r.Context(), name) {
+		return "", nil
 	}
 	return "", s.broker.DeleteTopic(r.Context(), name) // which knows what another node has deleted just now
 }
