@@ -51,6 +51,9 @@ func (g *Group) toStore(m *raftpb.Message) {
 	g.storage.given(m.GetEntries())
 	if !raft.IsEmptySnap(m.GetSnapshot()) {
 		job.snapshot = m.GetSnapshot()
+		if g.fetching != nil {
+			g.fetching.taken = true
+		}
 	}
 	v := vote{g.config.Self, m.GetTerm(), m.GetVote()}
 	job.voting = m.Term != nil && v != g.saved

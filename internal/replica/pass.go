@@ -40,6 +40,7 @@ func (g *Group) pass() {
 	for g.failure == nil && g.node.HasReady() {
 		g.ready(g.node.Ready())
 	}
+	g.dropUnwanted()
 	for _, replica := range g.dropped {
 		g.node.ReportUnreachable(replica)
 	}

@@ -175,6 +175,8 @@ type fetch struct {
 	at      record.Index
 	term    record.Term
 	state   []byte
+	offered bool // Raft has heard that it is here
+	taken   bool // Raft wants it in place
 }
 
 // fetchSnapshot begins to fetch the snapshot that a leader offers; Raft hears of the offer when it is here. It belongs to a pass.
@@ -236,8 +238,13 @@ func (g *Group) fetched(f *fetch, err error) {
 	m := f.message
 	m.Snapshot = &raftpb.Snapshot{Metadata: &raftpb.SnapshotMetadata{ConfState: g.storage.conf, Index: new(uint64(f.at)), Term: new(uint64(f.term))}}
 	_ = g.node.Step(m)
-	if !g.node.HasReady() || g.node.BasicStatus().GetCommit() < uint64(f.at) {
-		g.fetching = nil // Raft has gone on without it
+	f.offered = true
+}
+
+// dropUnwanted forgets a fetched snapshot that Raft has not taken: what it holds has come by entries meanwhile. It ends a pass.
+func (g *Group) dropUnwanted() {
+	if f := g.fetching; f != nil && f.offered && !f.taken {
+		g.fetching = nil
 	}
 }
 

@@ -17,7 +17,8 @@ import (
 
 // The file `votes` of a data directory, docs/format/votes.md, holds what each replica of the node must never forget besides its
 // entries: its id, term and vote. It is a header and records, the last one of a log counts; a record with replica id 0 says that
-// the replica is gone. It is written anew at each start and when most of it is out of date.
+// the replica is gone. It is written anew at each start and when most of it is out of date. Each record is there twice: a vote may be
+// years old when its file is damaged, and must not pass for one that was torn by a power cut before it was promised to anybody.
 //
 //	header   0 4 magic "WVOT"   4 1 format   5 3 zero
 //	record   0 8 topic id   8 2 partition   10 2 records before it in its round   12 4 CRC-32C of the rest
@@ -95,9 +96,14 @@ func (v *votes) decode(b []byte) error {
 		return fmt.Errorf("damaged at byte 0: not votes of format %d", votesFormat)
 	}
 	torn := -1
-	for pos := votesHeaderBytes; pos < len(b); pos += voteBytes {
-		id, x, ok := decodeVote(b[pos:])
-		if ok && torn >= 0 && torn < pos-voteBytes*int(binary.BigEndian.Uint16(b[pos+10:])) { // before the round that this one is of
+	for pos := votesHeaderBytes; pos < len(b); pos += 2 * voteBytes {
+		row := b[pos:]
+		id, x, ok := decodeVote(row)
+		if !ok && len(row) >= voteBytes {
+			row = row[voteBytes:]
+			id, x, ok = decodeVote(row)
+		}
+		if ok && torn >= 0 && torn < pos-2*voteBytes*int(binary.BigEndian.Uint16(row[10:])) { // before the round that this one is of
 			return fmt.Errorf("damaged at byte %d: checksum does not match", torn)
 		}
 		switch {
@@ -112,7 +118,7 @@ func (v *votes) decode(b []byte) error {
 	return nil
 }
 
-// appendVote encodes a record, the one behind so many others of its round.
+// appendVote encodes a record, twice, the one behind so many others of its round.
 func appendVote(dst []byte, id broker.LogID, x vote, place int) []byte {
 	at := len(dst)
 	dst = binary.BigEndian.AppendUint64(dst, id.Topic)
@@ -123,7 +129,7 @@ func appendVote(dst []byte, id broker.LogID, x vote, place int) []byte {
 		dst = binary.BigEndian.AppendUint64(dst, n)
 	}
 	binary.BigEndian.PutUint32(dst[at+12:], voteChecksum(dst[at:]))
-	return dst
+	return append(dst, dst[at:]...)
 }
 
 func decodeVote(b []byte) (broker.LogID, vote, bool) {
@@ -256,7 +262,7 @@ func (v *votes) round() {
 }
 
 func (v *votes) write(changes []voteChange) error {
-	b := make([]byte, 0, len(changes)*voteBytes)
+	b := make([]byte, 0, len(changes)*2*voteBytes)
 	for i, c := range changes {
 		b = appendVote(b, c.id, c.vote, i)
 	}

@@ -1,6 +1,7 @@
 package replica
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 	"testing"
@@ -66,7 +67,7 @@ func TestVotesAreWrittenAnewWhenMostAreOutOfDate(t *testing.T) {
 	}
 	v.close()
 	info, err := disk.Stat(votesName)
-	if err != nil || info.Size > votesSlack*voteBytes/2 {
+	if err != nil || info.Size > votesSlack*voteBytes {
 		t.Fatalf("%d bytes, %v", info.Size, err)
 	}
 	v, first, err = openVotes(disk, ".")
@@ -79,28 +80,39 @@ func TestVotesAreWrittenAnewWhenMostAreOutOfDate(t *testing.T) {
 	}
 }
 
-func TestADamagedVoteIsToldAndNotForgotten(t *testing.T) {
+// One damaged byte anywhere loses no vote, not even in the last record, which might be one that a power cut tore. Where both copies of a
+// record are damaged and others follow, the file is refused.
+func TestADamagedVoteIsNotForgotten(t *testing.T) {
 	disk := vfs.NewMem(1)
 	v, _, err := openVotes(disk, ".")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range uint64(3) {
+	const logs = 3
+	for i := range uint64(logs) {
 		if err := v.store(broker.LogID{Topic: i}, vote{1, 4, 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	v.close()
-	f, err := disk.OpenWrite(votesName)
+	whole, err := readWhole(disk, votesName)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.WriteAt([]byte{0xff}, votesHeaderBytes+voteBytes+20); err != nil {
-		t.Fatal(err)
+	for pos := votesHeaderBytes; pos < len(whole); pos++ {
+		b := bytes.Clone(whole)
+		b[pos] ^= 0x10
+		got := &votes{stored: make(map[broker.LogID]vote)}
+		if err := got.decode(b); err != nil || len(got.stored) != logs || got.stored[broker.LogID{Topic: 2}].term != 4 {
+			t.Fatalf("byte %d damaged: %v, %v", pos, got.stored, err)
+		}
 	}
-	f.Close()
-	if _, _, err = openVotes(disk, "."); err == nil || !strings.Contains(err.Error(), fmt.Sprint("byte ", votesHeaderBytes+voteBytes)) {
-		t.Fatalf("a damaged vote: %v", err)
+	for copies := range 2 {
+		whole[votesHeaderBytes+(2+copies)*voteBytes+20] ^= 1
+	}
+	got := &votes{stored: make(map[broker.LogID]vote)}
+	if err := got.decode(whole); err == nil || !strings.Contains(err.Error(), fmt.Sprint("byte ", votesHeaderBytes+2*voteBytes)) {
+		t.Fatalf("both copies damaged: %v", err)
 	}
 }
 

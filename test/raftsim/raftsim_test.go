@@ -62,11 +62,11 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 
 // totals count what the stories contained, to make sure that they exercise what they claim to.
 type totals struct {
-	Lives, Crashes, CleanStops, Damaged, Refused   int
-	Committed, NotLeader, Unknown, Full            int
-	Cuts, Handovers, Snapshots, Trims, Truncations int
-	Sent, Dropped, Doubled                         int
-	Leaderships                                    int
+	Lives, Crashes, CleanStops, Damaged, Refused int
+	Committed, NotLeader, Unknown, Full          int
+	Cuts, Handovers, Snapshots, Trims            int
+	Sent, Dropped, Doubled                       int
+	Leaderships                                  int
 }
 
 func (n *totals) expectEverything(t *testing.T) {
