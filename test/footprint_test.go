@@ -116,7 +116,7 @@ func TestThousandQuietTopicsCostLittle(t *testing.T) {
 // TestIdleConsumersCostLittle measures the resident memory of 1,000 subscribed connections on which nothing happens, beside that of
 // a node which has served some before.
 func TestIdleConsumersCostLittle(t *testing.T) {
-	const first, consumers, allowed = 100, 1000, 17 << 10
+	const first, consumers, allowed = 100, 1000, 16 << 10
 	b := startBroker(t)
 	connect := func(n int) int64 {
 		for i := range n {

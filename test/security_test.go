@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -21,13 +20,12 @@ import (
 	"github.com/weirmq/weir/internal/testkit/testcert"
 )
 
-// httpsAddress returns a loopback address whose port was free a moment ago.
+// httpsAddress returns a loopback address for a node's HTTPS.
 func httpsAddress(t *testing.T) string {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	address, err := proc.FreeAddress()
 	must(t, err)
-	defer ln.Close()
-	return ln.Addr().String()
+	return address
 }
 
 // tlsFlags are those of a node with a certificate; plain HTTP stays open, for the tests' own questions.

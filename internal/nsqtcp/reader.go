@@ -15,7 +15,7 @@ import (
 
 const (
 	// minInputSize is the read buffer of a quiet session, in bytes.
-	minInputSize = 1 << 10
+	minInputSize = 512
 	// maxInputSize is the read buffer of a busy session. Only a body that needs more gets more, as it arrives.
 	maxInputSize = 64 << 10
 	// quietTime is how long a session must be quiet to give its read buffer back.

@@ -1,12 +1,17 @@
-// Uses nsqjs against a real broker: node client.js HOST:PORT
+// Uses nsqjs against a real broker: node client.js HOST:PORT OPTIONS
+//
+// OPTIONS are nsqjs's own, as JSON; "ca" there is the file of the authority that the broker's certificate comes from.
 //
 // Each part uses a topic of its own. For each one line of JSON is printed: {"name": …, "error": …}, the error empty if the part did
 // what it should. The exit code is 0 only if all did.
 'use strict'
 
+const fs = require('fs')
 const nsq = require('nsqjs')
 
-const address = process.argv[2]
+const [address, given] = process.argv.slice(2)
+const common = JSON.parse(given)
+if (common.ca) common.ca = fs.readFileSync(common.ca)
 const [host, port] = address.split(':')
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
@@ -14,7 +19,7 @@ const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 // openWriter resolves when the writer is connected.
 function openWriter() {
   return new Promise((resolve, reject) => {
-    const writer = new nsq.Writer(host, Number(port))
+    const writer = new nsq.Writer(host, Number(port), common)
     writer.on('ready', () => resolve(writer))
     writer.on('error', reject)
     writer.connect()
@@ -41,7 +46,7 @@ class Inbox {
     this.arrived = []
     this.wanted = []
     this.connections = 0
-    this.reader = new nsq.Reader(topic, 'work', { nsqdTCPAddresses: [address], maxInFlight: 50, ...options })
+    this.reader = new nsq.Reader(topic, 'work', { nsqdTCPAddresses: [address], maxInFlight: 50, ...common, ...options })
     this.reader.on('nsqd_connected', () => { this.connections += 1 })
     this.reader.on('error', (err) => { this.failure = err })
     this.reader.on('message', (m) => {
