@@ -60,6 +60,8 @@ test("who may only read finds no action, and is refused by the server too", asyn
 	for (const name of ["Publish…", "Create channel…", "Pause", "Empty", "Delete"]) {
 		assert.equal(await page.getByRole("button", { name, exact: true }).count(), 0, name);
 	}
+	await page.getByRole("link", { name: "Messages", exact: true }).click();
+	await shows(page, "You may not look at messages");
 	const status = await page.evaluate(async () => (await fetch("/api/topics/orders", { method: "DELETE" })).status);
 	assert.equal(status, 403);
 });

@@ -6,6 +6,7 @@ import { bytes, count, plural } from "./format.js";
 import { Whole, useLoaded } from "./load.js";
 import { MessageList, nodePath } from "./messages.js";
 import { setQuery, usePlace } from "./router.js";
+import { useMaySeeBodies } from "./session.js";
 
 /** @typedef {import("./model.js").Message} Message */
 /** @typedef {import("./messages.js").Origin} Origin */
@@ -44,15 +45,27 @@ function PartitionChoice({ origin }) {
 		${partitions.map((p) => html`<option key=${p.partition} value=${p.partition}>${p.partition}${p.leading ? "" : " (replica)"}</option>`)}</select></label>`;
 }
 
+function NotYou() {
+	return html`<p class="panel blank">You may not look at messages.</p>`;
+}
+
 function NotHere() {
 	return html`<p class="panel blank">Only Weir's nodes can show messages; a stock nsqd cannot.</p>`;
+}
+
+/**
+ * A topic's log, for those who may look at messages.
+ * @param {{topic: string, nodes: {node: string, weir: boolean}[]}} props
+ */
+export function LogBrowser(props) {
+	return useMaySeeBodies() ? html`<${Log} ...${props} />` : html`<${NotYou} />`;
 }
 
 /**
  * A topic's log. The place stands in the address: offset, time_ms, id, or from=oldest; else the newest messages.
  * @param {{topic: string, nodes: {node: string, weir: boolean}[]}} props
  */
-export function LogBrowser({ topic, nodes }) {
+function Log({ topic, nodes }) {
 	const { able, node } = useNode(nodes);
 	const { query } = usePlace();
 	const contains = query.get("contains") ?? "";
@@ -169,10 +182,18 @@ function Found({ origin, contains }) {
 }
 
 /**
+ * The messages that a channel holds in one state, for those who may look at messages.
+ * @param {{topic: string, channel: string, state: "waiting" | "in_flight" | "deferred", nodes: {node: string, weir: boolean}[]}} props
+ */
+export function ChannelBrowser(props) {
+	return useMaySeeBodies() ? html`<${Held} ...${props} />` : html`<${NotYou} />`;
+}
+
+/**
  * The messages that a channel holds in one state.
  * @param {{topic: string, channel: string, state: "waiting" | "in_flight" | "deferred", nodes: {node: string, weir: boolean}[]}} props
  */
-export function ChannelBrowser({ topic, channel, state, nodes }) {
+function Held({ topic, channel, state, nodes }) {
 	const { able, node } = useNode(nodes);
 	const [after, setAfter] = useState(/** @type {string[]} */ ([])); // the cursors of the pages before this one
 	const cursor = after[after.length - 1] ?? "";

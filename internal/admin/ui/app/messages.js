@@ -6,7 +6,7 @@ import { Body, decodeBase64, named, preview } from "./body.js";
 import { ask } from "./dialog.js";
 import { bytes, count, moment, relative } from "./format.js";
 import { republish } from "./publish.js";
-import { useMayChange, useMaySeeBodies } from "./session.js";
+import { useMayChange } from "./session.js";
 
 /** @typedef {import("./model.js").Message} Message */
 
@@ -36,7 +36,6 @@ export function MessageList({ messages, origin, then, empty }) {
 /** @param {{message: Message, origin: Origin, then: () => void}} props */
 function MessageItem({ message: m, origin, then }) {
 	const [open, setOpen] = useState(false);
-	const maySee = useMaySeeBodies();
 	const raw = useMemo(() => decodeBase64(m.body), [m.body]);
 	return html`<div class="message" role="listitem">
 		<button class="plain message-row" aria-expanded=${open} onClick=${() => setOpen(!open)}>
@@ -44,7 +43,7 @@ function MessageItem({ message: m, origin, then }) {
 			<span class="mono">${m.offset}</span>
 			<span class="muted">${moment(m.time_ms)}</span>
 			<span class="number muted size">${bytes(m.size)}</span>
-			<span class="preview mono">${state(m)}${maySee ? preview(raw) : html`<i class="muted">you may not see bodies</i>`}</span>
+			<span class="preview mono">${state(m)}${preview(raw)}</span>
 		</button>
 		${open ? html`<${OpenMessage} message=${m} raw=${raw} origin=${origin} then=${then} />` : null}
 	</div>`;
@@ -61,7 +60,6 @@ function state(m) {
 /** @param {{message: Message, raw: Uint8Array, origin: Origin, then: () => void}} props */
 function OpenMessage({ message: m, raw, origin, then }) {
 	const mayChange = useMayChange();
-	const maySee = useMaySeeBodies();
 	const { whole, error } = useWholeBody(m, raw, origin);
 	const path = nodePath(origin, "messages", m.partition, m.offset);
 	/** @type {[string, import("./html.js").Children][]} */
@@ -76,7 +74,7 @@ function OpenMessage({ message: m, raw, origin, then }) {
 	return html`<div class="message-open">
 		<dl class="facts">${facts.map(([name, value]) => html`<div key=${name}><dt>${named(name)}</dt><dd>${value}</dd></div>`)}</dl>
 		${error ? html`<p class="notice warn" role="alert">Only the beginning of the body can be shown: ${error}.</p>` : null}
-		${maySee ? html`<${Body} raw=${whole} size=${m.size} truncated=${whole.length < m.size} name=${`${origin.topic}-${m.partition}-${m.offset}`} />` : null}
+		<${Body} raw=${whole} size=${m.size} truncated=${whole.length < m.size} name=${`${origin.topic}-${m.partition}-${m.offset}`} />
 		${mayChange ? html`<p class="message-actions">
 			${origin.channel !== undefined ? html`
 				<button class="button small" onClick=${() => finish(m, origin, then)}>Finish…</button>
