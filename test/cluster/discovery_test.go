@@ -4,6 +4,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -216,23 +217,31 @@ func TestLookupFollowsLeadership(t *testing.T) {
 	// A topic of one partition: only its leader is named, whoever that is.
 	ns.post(ns.list[0], "/v1/topics", `{"topic":"single","partitions":1,"replicas":3}`)
 	ns.awaitLed("single", true, ns.list[0], 20*time.Second)
-	leaders, err := ns.list[0].leaders("single")
-	if err != nil {
-		t.Fatal(err)
-	}
-	first := ns.list[leaders[0]-1]
+	first := ns.leader("single", ns.list[0])
 	ns.awaitListed("single", ns.list, first)
 	ns.kill(first)
 	rest := ns.others(first)
-	ns.awaitLed("single", false, rest[0], 10*time.Second)
-	if leaders, err = rest[0].leaders("single"); err != nil {
-		t.Fatal(err)
-	}
-	second := ns.list[leaders[0]-1]
-	ns.awaitListed("single", rest, second)
+	ns.eventually("another leads", func() error {
+		if ns.leader("single", rest[0]) == first {
+			return errors.New("it does not")
+		}
+		return nil
+	})
+	ns.awaitListed("single", rest, ns.leader("single", rest[0]))
 	ns.start(first)
 	ns.awaitLed("single", true, rest[0], 20*time.Second)
 	ns.awaitListed("single", ns.list, first)
+}
+
+// leader returns who leads the only partition of a topic as a node sees it.
+func (ns *nodes) leader(topic string, at *clusterNode) *clusterNode {
+	ns.t.Helper()
+	ns.awaitLed(topic, false, at, 10*time.Second)
+	leaders, err := at.leaders(topic)
+	if err != nil || leaders[0] == 0 {
+		ns.t.Fatal(leaders, err)
+	}
+	return ns.list[leaders[0]-1]
 }
 
 // others returns the nodes but one.
