@@ -19,11 +19,62 @@ const (
 )
 
 // NewServer returns a server for a handler that bounds how long its clients take. What net/http has to say is logged at debug. Serve it
-// with a listener from Bound.
+// with a listener from Bound. Its Shutdown does not wait for connections on which no request has begun.
 func NewServer(h http.Handler, logger *slog.Logger) *http.Server {
-	return &http.Server{
+	var unused unusedConns
+	server := &http.Server{
 		Handler: h, ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: maxHeaderBytes, ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		ConnState: unused.note,
+	}
+	server.RegisterOnShutdown(unused.close)
+	return server
+}
+
+// unusedConns are connections that were opened and have brought no request yet. net/http's Shutdown waits for them, five seconds long, as if
+// they had; clients that keep connections open leave such ones behind.
+type unusedConns struct {
+	mu struct {
+		sync.Mutex
+		conns   map[net.Conn]struct{}
+		closing bool
+	}
+}
+
+// note is http.Server.ConnState.
+func (u *unusedConns) note(conn net.Conn, state http.ConnState) {
+	if !u.keep(conn, state == http.StateNew) {
+		_ = conn.Close() // accepted just before the listener was closed
+	}
+}
+
+// keep remembers an unused connection, forgets one that is not, and reports whether it may stay open.
+func (u *unusedConns) keep(conn net.Conn, unused bool) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case !unused:
+		delete(u.mu.conns, conn)
+	case u.mu.closing:
+		return false
+	default:
+		if u.mu.conns == nil {
+			u.mu.conns = make(map[net.Conn]struct{})
+		}
+		u.mu.conns[conn] = struct{}{}
+	}
+	return true
+}
+
+// close closes them, and those that still come.
+func (u *unusedConns) close() {
+	u.mu.Lock()
+	u.mu.closing = true
+	conns := u.mu.conns
+	u.mu.conns = nil
+	u.mu.Unlock()
+	for conn := range conns {
+		_ = conn.Close() // nothing was said on it
 	}
 }
 

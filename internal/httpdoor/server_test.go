@@ -1,9 +1,12 @@
 package httpdoor
 
 import (
+	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -68,4 +71,33 @@ func TestConnectionsBeyondTheBoundWait(t *testing.T) {
 	ln.Close()
 	<-endC // although all places are taken
 	second.Close()
+}
+
+// A client that keeps connections open may have one that it has never used. A stop does not wait for it.
+func TestShutdownDoesNotWaitForUnusedConnections(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := NewServer(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(Bound(ln, 10)) }()
+	unused, err := net.Dial("tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unused.Close()
+	if resp, err := http.Get("http://" + ln.Addr().String()); err != nil { // accepted after the other one
+		t.Fatal(err)
+	} else {
+		resp.Body.Close()
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != http.ErrServerClosed {
+		t.Error(err)
+	}
 }
