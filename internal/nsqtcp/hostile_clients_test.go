@@ -251,35 +251,6 @@ func TestLargeBodiesAreBoundedTogether(t *testing.T) {
 	eventually(t, "nothing is held", func() bool { return server.inputs.used.Load() == 0 })
 }
 
-// Sessions that were busy once must not keep what they needed then.
-func TestBusySessionsShrinkWhenTheyAreQuiet(t *testing.T) {
-	_, addr := startServer(t, nullBackend{body: make([]byte, 1000)}, Options{})
-	const n = 100
-	clients := make([]*client, n)
-	before := heap()
-	burst := strings.Repeat(pub("t", strings.Repeat("x", 1000)), 60)
-	for i := range clients {
-		clients[i] = dial(t, addr)
-		for range 10 {
-			clients[i].send(burst)
-			for range 60 {
-				clients[i].expect("OK")
-			}
-		}
-	}
-	busy := (heap() - before) / n
-	time.Sleep(quietTime + 200*time.Millisecond)
-	quiet := (heap() - before) / n
-	t.Logf("%d bytes for each busy connection, %d for a quiet one", busy, quiet)
-	if busy < 60<<10 || quiet > 16<<10 {
-		t.Errorf("want more than 60 KiB, then less than 16 KiB")
-	}
-	for _, c := range clients {
-		c.send(pub("t", "x"))
-		c.expect("OK")
-	}
-}
-
 func TestGarbageNeverHurts(t *testing.T) {
 	b := newFakeBackend()
 	server, addr := startServer(t, b, Options{})

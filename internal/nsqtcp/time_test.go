@@ -20,20 +20,28 @@ func inBubble(t *testing.T, b backend, o Options, test func(t *testing.T, s *ses
 		if err != nil {
 			t.Fatal(err)
 		}
-		ours, theirs := net.Pipe()
-		s := newSession(server, ours)
-		ended := make(chan struct{})
-		go func() {
-			defer close(ended)
-			s.run(context.Background())
-		}()
-		c := &client{t: t, conn: theirs}
-		c.send("  V2")
+		s, c, end := overPipe(t, server)
 		test(t, s, c)
-		theirs.Close()
-		<-ended
+		end()
 		server.cancel()
 	})
+}
+
+// overPipe runs a session over a pipe until end is called, and returns the client's end of it.
+func overPipe(t *testing.T, server *Server) (s *session, c *client, end func()) {
+	ours, theirs := net.Pipe()
+	s = newSession(server, ours)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.run(context.Background())
+	}()
+	c = &client{t: t, conn: theirs}
+	c.send("  V2")
+	return s, c, func() {
+		theirs.Close()
+		<-ended
+	}
 }
 
 func TestHeartbeatsKeepTime(t *testing.T) {
@@ -113,6 +121,43 @@ func TestQuietSessionGivesItsBufferBack(t *testing.T) {
 			c.expect("OK")
 		})
 	}
+}
+
+// Sessions that were busy once must not keep what they needed then.
+func TestBusySessionsShrinkWhenTheyAreQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, err := newServer(nullBackend{body: make([]byte, 1000)}, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const n = 100
+		clients := make([]*client, n)
+		before := heap()
+		burst := strings.Repeat(pub("t", strings.Repeat("x", 1000)), 60)
+		for i := range clients {
+			var end func()
+			_, clients[i], end = overPipe(t, server)
+			defer end()
+			for range 10 {
+				clients[i].send(burst)
+				for range 60 {
+					clients[i].expect("OK")
+				}
+			}
+		}
+		busy := (heap() - before) / n
+		time.Sleep(quietTime + 200*time.Millisecond)
+		synctest.Wait()
+		quiet := (heap() - before) / n
+		t.Logf("%d bytes for each busy connection, %d for a quiet one", busy, quiet)
+		if busy < 60<<10 || quiet > 16<<10 {
+			t.Errorf("want more than 60 KiB, then less than 16 KiB")
+		}
+		for _, c := range clients {
+			c.send(pub("t", "x"))
+			c.expect("OK")
+		}
+	})
 }
 
 func TestReadBufferGrowsWithWhatComes(t *testing.T) {
