@@ -232,8 +232,8 @@ func (b *Broker) Close(ctx context.Context) error {
 	b.topics.Lock()
 	b.topics.closed = true
 	b.topics.Unlock()
-	b.admin.Lock() // nothing is opened any more
-	b.admin.Unlock()
+	b.admin.Lock()
+	b.admin.Unlock() //lint:ignore SA2001 who opened something has ended now, and nothing is opened any more
 	b.stop()
 	b.runs.Wait()
 	b.admin.Lock()

@@ -58,12 +58,12 @@ type Options struct {
 func (o *Options) Validate() error {
 	switch {
 	case o.Name == "" || len(o.Name) > maxNameBytes:
-		return fmt.Errorf("Name: has %d bytes, must have 1 to %d", len(o.Name), maxNameBytes)
+		return fmt.Errorf("option Name: has %d bytes, must have 1 to %d", len(o.Name), maxNameBytes)
 	case o.Key != nil && len(o.Key) != 32:
-		return fmt.Errorf("Key: has %d bytes, must have 32", len(o.Key))
+		return fmt.Errorf("option Key: has %d bytes, must have 32", len(o.Key))
 	}
 	if _, _, err := net.SplitHostPort(o.Bind); err != nil {
-		return fmt.Errorf("Bind: %w", err)
+		return fmt.Errorf("option Bind: %w", err)
 	}
 	return o.Meta.validate()
 }

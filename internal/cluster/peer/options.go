@@ -20,9 +20,11 @@ const (
 	// Append carries entries and forwarded batches.
 	Append Lane = 1
 
-	bulk  Lane = 2 // a Stream's own connection
-	lanes      = 2 // kept up for each peer
+	bulk Lane = 2 // a Stream's own connection
 )
+
+// lanes is how many are kept up for each peer.
+const lanes = 2
 
 func (l Lane) String() string {
 	switch l {
@@ -134,13 +136,13 @@ type Handler struct {
 func (o *Options) Validate() error {
 	switch {
 	case o.Self == 0:
-		return errors.New("Self: no node id")
+		return errors.New("option Self: no node id")
 	case o.ClusterID == 0:
-		return errors.New("ClusterID: no cluster id")
+		return errors.New("option ClusterID: no cluster id")
 	case len(o.Version) > maxVersionBytes:
-		return fmt.Errorf("Version: longer than %d bytes", maxVersionBytes)
+		return fmt.Errorf("option Version: longer than %d bytes", maxVersionBytes)
 	case o.TLS != nil && len(o.TLS.Certificates) == 0 && o.TLS.GetCertificate == nil && o.TLS.GetConfigForClient == nil:
-		return errors.New("TLS: no certificate")
+		return errors.New("option TLS: no certificate")
 	case o.TLS != nil && o.TLS.InsecureSkipVerify && o.TLS.VerifyConnection == nil && o.TLS.VerifyPeerCertificate == nil:
 		return errors.New("TLS: certificates are not verified")
 	}
