@@ -142,6 +142,32 @@ func TestServeStopsGracefullyAndLinesGoThroughIt(t *testing.T) {
 	}
 }
 
+// What a newcomer is shown must work as it stands, but for the names in capitals.
+func TestGreetingTellsOfHTTPSAndTokens(t *testing.T) {
+	authority := testcert.NewAuthority(t, "test")
+	files := authority.Issue(t, testcert.Spec{})
+	tokens := filepath.Join(t.TempDir(), "tokens")
+	if err := os.WriteFile(tokens, []byte("a token of more than 16 characters\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address, https := freeAddress(t), freeAddress(t)
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	outC := make(chan string, 1)
+	go func() {
+		_, out, stderr := run(ctx, "weir", "", "serve", "--data-path="+t.TempDir(), "--tcp-address="+address, "--http-address=127.0.0.1:0", "--https-address="+https,
+			"--discovery-tcp-address=", "--admin-address=", "--tls-cert="+files.CertFile, "--tls-key="+files.KeyFile, "--tls-required", "--http-auth-token-file="+tokens)
+		t.Log(stderr)
+		outC <- out
+	}()
+	waitUntilOpen(t, address)
+	stop()
+	want := "curl --cacert CA.pem -H 'Authorization: Bearer TOKEN' -d 'hello' 'https://" + https + "/pub?topic=greetings'"
+	if out := <-outC; !strings.Contains(out, want) {
+		t.Errorf("got %q, want %s in it", out, want)
+	}
+}
+
 func TestNsqlookupdServesUntilItIsStopped(t *testing.T) {
 	tcp, http := freeAddress(t), freeAddress(t)
 	authority := testcert.NewAuthority(t, "test")

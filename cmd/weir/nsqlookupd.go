@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/config"
 	"github.com/weirmq/weir/internal/lookup/lookupd"
 	"github.com/weirmq/weir/internal/tlsconf"
@@ -47,6 +48,13 @@ func serveLookup(ctx context.Context, p process, l *config.Lookup) error {
 		return err
 	}
 	l.Options.TLS = certificates.Server()
+	if l.TokenFile != "" {
+		tokens, err := auth.OpenTokens(l.TokenFile, logger)
+		if err != nil {
+			return fmt.Errorf("--http-auth-token-file: %w", err)
+		}
+		l.Options.Guard = &auth.Guard{Tokens: tokens, Logger: logger}
+	}
 	tcp, err := net.Listen("tcp", l.TCPAddress)
 	if err != nil {
 		return fmt.Errorf("--tcp-address: %w", err)

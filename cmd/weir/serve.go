@@ -41,7 +41,13 @@ func runNode(ctx context.Context, p process, command string, n *config.Node, hel
 
 // greet shows a newcomer where the node is and what to try first.
 func greet(w io.Writer, n *node.Node) {
-	api := "http://" + reachable(n.HTTPAddr())
+	api, curl := "http://"+reachable(n.HTTPAddr()), "curl"
+	if n.HTTPSOnly() {
+		api, curl = "https://"+reachable(n.HTTPSAddr()), "curl --cacert CA.pem"
+	}
+	if n.NeedsToken() {
+		curl += " -H 'Authorization: Bearer TOKEN'"
+	}
 	lookup := ""
 	if n.LookupHTTPAddr() != "" {
 		lookup = ", lookup " + n.LookupTCPAddr() + " and " + n.LookupHTTPAddr()
@@ -50,9 +56,9 @@ func greet(w io.Writer, n *node.Node) {
 		lookup += ", admin page http://" + reachable(n.AdminAddr()) + "/"
 	}
 	fmt.Fprintf(w, "weir %s is ready: TCP %s, HTTP %s%s\n\n"+
-		"  curl -d 'hello' '%s/pub?topic=greetings'   # publish\n"+
-		"  curl '%s/stats'                            # look at topics and channels\n\n",
-		version.Weir, n.TCPAddr(), n.HTTPAddr(), lookup, api, api)
+		"  %s -d 'hello' '%s/pub?topic=greetings'   # publish\n"+
+		"  %s '%s/stats'                            # look at topics and channels\n\n",
+		version.Weir, n.TCPAddr(), n.HTTPAddr(), lookup, curl, api, curl, api)
 }
 
 // reachable replaces a wildcard host by one that a person at this machine can type.

@@ -21,6 +21,7 @@ type Lookup struct {
 	HTTPAddress string
 	Options     lookupd.Options // TLS is opened by the command
 	TLS         tlsconf.Options
+	TokenFile   string // for Options.Guard, likewise; empty: there is none
 	LogLevel    slog.Level
 	LogFormat   string // text or json
 	ShowVersion bool
@@ -47,6 +48,7 @@ func Nsqlookupd(l *Lookup) *Set {
 	s.Group("Weir's own")
 	certificates(s, &l.TLS, "tls1.2")
 	s.Bool(&o.TLSRequired, "tls-required", "refuse brokers and consumers that speak in the clear")
+	s.String(&l.TokenFile, "http-auth-token-file", "FILE", "tokens, one in a line, that HTTP requests must show which change something; a changed file is taken into use")
 	s.Int(&o.MaxConnections, "max-connections", 1, 1<<30, "most brokers, and most HTTP connections, at a time")
 	s.Int(&o.MaxRegistrations, "max-registrations", 1, math.MaxInt32, "most topics, channels, and brokers that have one, in sum")
 	s.OneOf(&l.LogFormat, "log-format", []string{"text", "json"}, "form of the log on stderr")

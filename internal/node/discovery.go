@@ -61,6 +61,7 @@ func (n *Node) openLookup() error {
 	}
 	settings := o.Discovery
 	settings.TLS = n.tls.Server() // never required: the node itself registers in the clear
+	settings.Guard = n.guard
 	settings.Logger, settings.Version = o.Logger.With("part", "lookup"), version.NSQ
 	if settings.BroadcastAddress, settings.Hostname, err = o.names(); err == nil {
 		n.discovery.service, err = lookupd.Start(tcp, http, settings)

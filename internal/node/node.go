@@ -329,6 +329,12 @@ func (n *Node) HTTPAddr() string {
 	return n.httpLn.Addr().String()
 }
 
+// HTTPSOnly reports whether plain HTTP is answered with the way to HTTPS, and nothing else.
+func (n *Node) HTTPSOnly() bool { return n.options.TLSRequired == TLSEverywhere && n.httpsLn != nil }
+
+// NeedsToken reports whether HTTP requests must show a token.
+func (n *Node) NeedsToken() bool { return n.guard != nil }
+
 // HTTPSAddr returns where the HTTP door listens for TLS, "" if it does not.
 func (n *Node) HTTPSAddr() string {
 	if n.httpsLn == nil {

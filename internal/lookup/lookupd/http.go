@@ -4,8 +4,10 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/url"
+	"strings"
 	"time"
 
+	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/httpdoor"
 	"github.com/weirmq/weir/internal/lookup/registry"
 	"github.com/weirmq/weir/internal/nsqwire"
@@ -38,6 +40,22 @@ func (s *Server) door() *httpdoor.Door {
 		d.Routes["/debug/pprof/"+profile] = get(pprof.Handler(profile).ServeHTTP)
 	}
 	return d
+}
+
+// guarded puts the guard before the endpoints, if there is one.
+func (s *Server) guarded(door http.Handler) http.Handler {
+	if s.options.Guard == nil {
+		return door
+	}
+	return s.options.Guard.Handler(door, needs)
+}
+
+// needs says who may make a request: consumers, which have no tokens, look things up.
+func needs(r *http.Request) auth.Need {
+	if r.Method != http.MethodGet || strings.HasPrefix(r.URL.Path, "/debug") {
+		return auth.Operator()
+	}
+	return auth.Nothing()
 }
 
 // refuse returns a 400.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/version"
 )
 
@@ -28,6 +29,9 @@ type Options struct {
 	// TLS lets brokers and consumers speak TLS on the same ports; TLSRequired refuses those that do not. Default: nil, in the clear.
 	TLS         *tls.Config
 	TLSRequired bool
+	// Guard asks for a token from who changes something by HTTP, or looks into the process; to look things up needs none. Default: nil,
+	// everybody may.
+	Guard *auth.Guard
 	// MaxConnections bounds the TCP connections at a time, and the HTTP ones; a TCP connection beyond is closed, an HTTP one waits.
 	// Default 16,384.
 	MaxConnections int

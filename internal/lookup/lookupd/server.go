@@ -54,7 +54,7 @@ func Start(tcpLn, httpLn net.Listener, options Options) (*Server, error) {
 		InactiveTimeout: options.InactiveProducerTimeout, TombstoneLifetime: options.TombstoneLifetime, MaxEntries: options.MaxRegistrations,
 	})
 	s.mu.sessions = make(map[*session]struct{})
-	s.http = httpdoor.NewServer(s.door(), options.Logger)
+	s.http = httpdoor.NewServer(s.guarded(s.door()), options.Logger)
 	s.serving.Go(func() { s.accept() })
 	s.serving.Go(func() {
 		if err := s.http.Serve(httpdoor.Bound(httpLn, options.MaxConnections)); !errors.Is(err, http.ErrServerClosed) {
