@@ -20,6 +20,7 @@ import (
 const (
 	readPatience = 15 * time.Second       // for what must come; stock nsqd looks at new channels' timeouts every 5 s only
 	quietTime    = 400 * time.Millisecond // for what must not
+	noHurry      = 5 * time.Second        // for what must come from one server and must not from the other, however busy the machine is
 )
 
 // marker is the topic of the PUB that asks whether a connection is still served.

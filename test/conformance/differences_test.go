@@ -92,9 +92,9 @@ var table = []deliberate{
 			{`< error E_FIN_FAILED FIN 0123456789abcdef failed ID not in flight`, nothing},
 			{nothing, `< error E_FIN_FAILED FIN 0123456789abcdef failed ID not in flight`},
 		}},
-	{"heartbeats follow the second IDENTIFY too; nsqd reports the new interval and keeps the old one",
+	{"heartbeats follow the second IDENTIFY too; nsqd waits for answers within twice the new interval, and asks for them in the old one",
 		[]string{"heartbeat: a second IDENTIFY"},
-		[]difference{{`< nothing for a while`, `< response "_heartbeat_"`}}},
+		[]difference{{`< closed`, `< response "_heartbeat_"`}}},
 	{"the default stays within what --max-output-buffer-size allows", []string{"alone: limits by flags"},
 		[]difference{{`    output_buffer_size = 16384`, `    output_buffer_size = 8192`}}},
 

@@ -5,7 +5,6 @@ package conformance
 import (
 	"fmt"
 	"strings"
-	"time"
 )
 
 // httpConversations are about the HTTP server as a whole, and the endpoints that show and debug a node.
@@ -321,7 +320,7 @@ func aloneConversations() []aloneConversation {
 			third := c.connect("third").send("SUB " + c.topic + " ch\n").read()
 			third.end()
 			first.disconnect()
-			time.Sleep(quietTime)
+			c.awaitConsumers("ch", 1)
 			c.connect("fourth").send("SUB " + c.topic + " ch\n").read()
 		}}, []string{"--max-channel-consumers=2"}},
 		{conversation{"defaults above the most", func(c *client) {

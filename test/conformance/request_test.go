@@ -127,27 +127,43 @@ type counts struct{ topicDepth, depth, inFlight, deferred int64 }
 // settle waits until the conversation's topic has nothing on its way to the channel and the channel's counts are as given: what was sent
 // has arrived everywhere. It notes the counts; those that it waits for in vain are a difference, not a failure.
 func (c *client) settle(channel string, depth, inFlight, deferred int64) {
-	c.settleWithin(3*time.Second, channel, depth, inFlight, deferred)
+	want := counts{0, depth, inFlight, deferred}
+	got, _ := c.counts(channel)
+	for end := time.Now().Add(readPatience); c.err == nil && got != want && time.Now().Before(end); got, _ = c.counts(channel) {
+		time.Sleep(lookInterval)
+	}
+	c.noteCounts(channel, got)
 }
 
-// settleWithin is settle with a patience of its own.
-func (c *client) settleWithin(patience time.Duration, channel string, depth, inFlight, deferred int64) {
-	want := counts{0, depth, inFlight, deferred}
-	got := counts{-1, -1, -1, -1} // not yet looked
-	for end := time.Now().Add(patience); c.err == nil && got != want && time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		got = c.counts(channel)
-		if got == want {
-			break
-		}
-	}
+// noteCounts notes the counts of a channel.
+func (c *client) noteCounts(channel string, got counts) {
 	c.note("channel %s: depth %d, in flight %d, deferred %d; waiting in the topic %d", channel, got.depth, got.inFlight, got.deferred, got.topicDepth)
 }
 
-func (c *client) counts(channel string) counts {
+// awaitConsumers waits until the server has noticed that the channel has n consumers, and what that means for their messages: it looks
+// twice.
+func (c *client) awaitConsumers(channel string, n int64) {
+	end := time.Now().Add(readPatience)
+	for looks := 0; looks < 2 && c.err == nil; time.Sleep(lookInterval) {
+		_, consumers := c.counts(channel)
+		switch {
+		case consumers == n:
+			looks++
+		case time.Now().After(end):
+			c.fail("channel %s has %d consumers, want %d", channel, consumers, n)
+		}
+	}
+}
+
+// lookInterval is how long to wait before /stats is asked again.
+const lookInterval = 10 * time.Millisecond
+
+// counts asks for the counts of a channel and how many consumers it has; -1 each if there is no such channel.
+func (c *client) counts(channel string) (got counts, consumers int64) {
 	resp, err := httpClient.Get("http://" + c.server.http + "/stats?format=json&topic=" + c.topic + "&channel=" + channel)
 	if err != nil {
 		c.fail("stats: %w", err)
-		return counts{}
+		return counts{}, 0
 	}
 	defer resp.Body.Close()
 	var all struct {
@@ -157,6 +173,7 @@ func (c *client) counts(channel string) counts {
 				Depth    int64
 				InFlight int64 `json:"in_flight_count"`
 				Deferred int64 `json:"deferred_count"`
+				Clients  int64 `json:"client_count"`
 			}
 		}
 	}
@@ -164,8 +181,8 @@ func (c *client) counts(channel string) counts {
 		c.fail("stats: %w", err)
 	}
 	if len(all.Topics) != 1 || len(all.Topics[0].Channels) != 1 {
-		return counts{-1, -1, -1, -1}
+		return counts{-1, -1, -1, -1}, -1
 	}
 	ch := all.Topics[0].Channels[0]
-	return counts{all.Topics[0].Depth, ch.Depth, ch.InFlight, ch.Deferred}
+	return counts{all.Topics[0].Depth, ch.Depth, ch.InFlight, ch.Deferred}, ch.Clients
 }
