@@ -42,15 +42,16 @@ type Group struct {
 	node     *raft.RawNode
 	storage  storage
 	former   Former
-	applied  tail         // behind the last applied entry
-	proposed tail         // behind the last proposed entry, while leading
-	owners   []owner      // of proposals in Raft, in their order
-	assigned int          // how many of the owners know their index
-	role     role         // as of the last Ready
-	saved    vote         // given to the votes file last
-	dropped  []uint64     // replicas to which a message could not be sent in this pass
-	fetching *fetch       // a snapshot on its way here
-	sent     snapshotSent // to a replica that is too far behind
+	applied  tail                 // behind the last applied entry
+	proposed tail                 // behind the last proposed entry, while leading
+	owners   []owner              // of proposals in Raft, in their order
+	assigned int                  // how many of the owners know their index
+	role     role                 // as of the last Ready
+	saved    vote                 // given to the votes file last
+	dropped  []uint64             // replicas to which a message could not be sent in this pass
+	fetching *fetch               // a snapshot on its way here
+	sent     snapshotSent         // to a replica that is too far behind
+	held     map[uint64]*heldBack // by replica
 	failure  error
 }
 
@@ -157,6 +158,7 @@ func (g *Group) admit(p *broker.Proposal) error {
 	isBatch := p.Kind == record.KindBatch
 	if isBatch {
 		g.groups.space.spend(len(p.Payload))
+		g.groups.pace.published.Add(int64(len(p.Payload)))
 	}
 	g.inbox.Lock()
 	defer g.inbox.Unlock()
@@ -232,6 +234,7 @@ func (g *Group) Close() error {
 	g.inbox.Unlock()
 	g.groups.remove(g)
 	g.schedule.end()
+	g.releaseAll()
 	g.abandon(broker.ErrUnknown, broker.ErrClosed)
 	return translate(g.log().Close())
 }
@@ -279,6 +282,7 @@ func (g *Group) fail(err error) {
 	if g.leading.Swap(false) {
 		g.machine.Lead(false)
 	}
+	g.releaseAll()
 	g.abandon(fmt.Errorf("%w: %w", broker.ErrUnknown, err), final)
 	g.inbox.Lock()
 	g.inbox.idle.Broadcast()

@@ -59,6 +59,7 @@ type Groups struct {
 	stop     context.CancelFunc
 	runs     sync.WaitGroup
 	stopping atomic.Bool
+	pace     pace
 
 	mu   sync.RWMutex
 	byID map[LogID]*Group
@@ -104,6 +105,7 @@ func (gs *Groups) tick(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+			gs.pace.tick(gs.options.Tick)
 			gs.each((*Group).tick)
 		}
 	}

@@ -81,6 +81,7 @@ func (g *Group) changeRole(s *raft.SoftState) {
 	g.role = role{lead: s.Lead, state: s.RaftState}
 	if s.RaftState != raft.StateLeader && g.leading.Swap(false) {
 		g.machine.Lead(false)
+		g.releaseAll()
 	}
 	if s.RaftState != raft.StateLeader || g.leading.Load() {
 		g.leader.Store(uint64(g.config.Replicas[s.Lead]))

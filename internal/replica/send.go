@@ -16,8 +16,7 @@ type Lane uint8
 // The lanes.
 const (
 	LaneControl Lane = iota // votes, heartbeats
-	LaneAppend              // entries, as they come
-	LaneBulk                // entries of long ago, for a replica that was away
+	LaneAppend              // entries
 )
 
 // Peers are the connections to the other nodes. Its methods may be called from any goroutine.
@@ -33,6 +32,9 @@ type Peers interface {
 
 // send passes a message of a pass on. Raft hears of one that could not be sent after the pass.
 func (g *Group) send(m *raftpb.Message) {
+	if m.GetType() == raftpb.MsgApp && g.holdBack(m) {
+		return
+	}
 	if !g.transmit(m) && m.GetType() == raftpb.MsgApp {
 		g.dropped = append(g.dropped, m.GetTo())
 	}
@@ -41,24 +43,14 @@ func (g *Group) send(m *raftpb.Message) {
 // transmit passes a message on to the node of its replica.
 func (g *Group) transmit(m *raftpb.Message) bool {
 	node, ok := g.config.Replicas[m.GetTo()]
-	return ok && g.groups.peers.Send(node, g.lane(m), encodeMessage(g.id, m))
+	return ok && g.groups.peers.Send(node, lane(m), encodeMessage(g.id, m))
 }
 
-// bulkLag is how many entries old a message's entries must be to go the slow way.
-const bulkLag = 2048
-
-func (g *Group) lane(m *raftpb.Message) Lane {
-	switch m.GetType() {
-	case raftpb.MsgApp:
-		if n := uint64(len(m.GetEntries())); n > 0 && m.GetIndex()+n+bulkLag < m.GetCommit() {
-			return LaneBulk
-		}
+func lane(m *raftpb.Message) Lane {
+	if t := m.GetType(); t == raftpb.MsgApp || t == raftpb.MsgAppResp {
 		return LaneAppend
-	case raftpb.MsgAppResp:
-		return LaneAppend
-	default:
-		return LaneControl
 	}
+	return LaneControl
 }
 
 // transfer hands leadership to the first replica that fits: of good standing, and liked by the caller, who is given the replica's id,

@@ -14,7 +14,7 @@ import (
 
 // Bounds of one group's messages, in bytes and numbers.
 const (
-	messageBytes  = 1 << 20
+	messageBytes  = 256 << 10
 	inflightBytes = 16 << 20
 	inflightMax   = 256
 	applyBytes    = 8 << 20
