@@ -132,8 +132,8 @@ func (g *Group) deliver(responses []*raftpb.Message) {
 	}
 }
 
-// retry lets a full disk be tried again.
-func (q *appendQueue) retry(g *Group) {
+// retry lets a full disk be tried again. It reports whether the disk was full.
+func (q *appendQueue) retry(g *Group) bool {
 	q.Lock()
 	stuck := q.stuck
 	q.stuck = false
@@ -141,6 +141,7 @@ func (q *appendQueue) retry(g *Group) {
 	if stuck {
 		g.log().Kick()
 	}
+	return stuck
 }
 
 // Collect implements commitlog.Source.

@@ -46,6 +46,7 @@ type Group struct {
 	proposed tail                 // behind the last proposed entry, while leading
 	owners   []owner              // of proposals in Raft, in their order
 	assigned int                  // how many of the owners know their index
+	clock    int                  // ticks since the start
 	role     role                 // as of the last Ready
 	saved    vote                 // given to the votes file last
 	dropped  []uint64             // replicas to which a message could not be sent in this pass
@@ -74,12 +75,17 @@ type GroupConfig struct {
 type role struct {
 	lead  uint64 // replica id
 	state raft.StateType
-	since int // ticks since the replica stopped leading with proposals whose fate is open
+	since int // ticks since the replica began, or ceased, to lead
+
+	// While leading: when (in ticks, as since) to look next whether another replica should lead, and how long the rest was after
+	// the last attempt to hand over.
+	handOverAt, handOverRest int
 }
 
 // owner is who proposed an entry.
 type owner struct {
 	index, term uint64
+	since       int // the clock when it was proposed
 	proposals   []*broker.Proposal
 }
 
@@ -226,11 +232,17 @@ func (g *Group) take() work {
 func (g *Group) Close() error {
 	g.inbox.Lock()
 	g.inbox.closed = true
-	late := time.AfterFunc(closePatience, g.inbox.idle.Broadcast)
-	for begun := time.Now(); g.inbox.outstanding > 0 && g.inbox.failed == nil && time.Since(begun) < closePatience; {
+	late := false
+	timer := time.AfterFunc(closePatience, func() {
+		g.inbox.Lock()
+		defer g.inbox.Unlock()
+		late = true
+		g.inbox.idle.Broadcast()
+	})
+	for g.inbox.outstanding > 0 && g.inbox.failed == nil && !late {
 		g.inbox.idle.Wait()
 	}
-	late.Stop()
+	timer.Stop()
 	g.inbox.Unlock()
 	g.groups.remove(g)
 	g.schedule.end()

@@ -227,7 +227,7 @@ func (gs *Groups) Receive(from catalog.NodeID, frame []byte) error {
 	g := gs.group(id)
 	switch {
 	case g == nil, m.GetTo() != g.config.Self, g.config.Replicas[m.GetFrom()] != from:
-	case m.GetType() == raftpb.MsgTimeoutNow && gs.stopping.Load():
+	case m.GetType() == raftpb.MsgTimeoutNow && (gs.stopping.Load() || gs.space.low.Load()): // it would not serve: somebody else may
 	default:
 		g.receive(m)
 	}

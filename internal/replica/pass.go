@@ -21,6 +21,7 @@ func (g *Group) pass() {
 	defer func() {
 		if cause := recover(); cause != nil {
 			g.fail(fmt.Errorf("%w: %v", errRaft, cause))
+			g.refuse(w.proposals, g.failed()) // Raft has none of them, or has not passed them on
 		}
 	}()
 	for _, m := range w.messages {
@@ -37,8 +38,13 @@ func (g *Group) pass() {
 		fn()
 	}
 	g.propose(w.proposals)
-	for g.failure == nil && g.node.HasReady() {
+	w.proposals = nil
+	for begun := time.Now(); g.failure == nil && g.node.HasReady(); {
 		g.ready(g.node.Ready())
+		if time.Since(begun) > passTime {
+			g.wake()
+			break
+		}
 	}
 	g.dropUnwanted()
 	for _, replica := range g.dropped {
@@ -46,6 +52,9 @@ func (g *Group) pass() {
 	}
 	g.dropped = g.dropped[:0]
 }
+
+// passTime is about how long a pass may take before other groups get their turn: a replica may have much to apply.
+const passTime = 50 * time.Millisecond
 
 // stepMessage gives Raft a message of another replica. A snapshot is fetched first.
 func (g *Group) stepMessage(m *raftpb.Message) {
@@ -78,7 +87,11 @@ func (g *Group) ready(rd raft.Ready) {
 
 // changeRole notes who leads. Losing leadership takes effect at once, winning it when all of earlier terms is applied.
 func (g *Group) changeRole(s *raft.SoftState) {
-	g.role = role{lead: s.Lead, state: s.RaftState}
+	was := g.role
+	g.role = role{lead: s.Lead, state: s.RaftState, handOverAt: handOverTicks}
+	if was.state != raft.StateLeader && s.RaftState != raft.StateLeader {
+		g.role.since = was.since
+	}
 	if s.RaftState != raft.StateLeader && g.leading.Swap(false) {
 		g.machine.Lead(false)
 		g.releaseAll()
@@ -117,7 +130,7 @@ func (g *Group) propose(proposals []*broker.Proposal) {
 		return
 	}
 	for _, owned := range g.former.Owners {
-		g.owners = append(g.owners, owner{proposals: owned})
+		g.owners = append(g.owners, owner{proposals: owned, since: g.clock})
 	}
 	g.former.Clear()
 }
@@ -206,30 +219,61 @@ const (
 	electionTicks  = 8
 	// resolveTicks is how long the fate of proposals may stay open after leadership was lost.
 	resolveTicks = 10
-	// handBackTicks is how often a leader looks whether the preferred replica could lead.
-	handBackTicks = 5
+	// commitTicks is how long it may stay open while this replica leads: the others may be alive, and unable to store anything.
+	commitTicks = 25
+	// handOverTicks is how often a leader looks whether another replica should lead. Attempts that fail, each of which stops the
+	// log for up to electionTicks, become rare: handOverRest ticks apart, then twice as many, at most handOverRestMax.
+	handOverTicks   = 5
+	handOverRest    = 4 * electionTicks
+	handOverRestMax = 300
 )
 
 // ticked does what Raft leaves to its user, once a tick.
 func (g *Group) ticked() {
+	g.clock++
 	g.role.since++
+	g.loseLate()
 	if len(g.owners) > 0 && g.role.state != raft.StateLeader && g.role.since > resolveTicks {
 		g.answered(g.forsake(fmt.Errorf("%w: leadership was lost, and no other leader has decided since", broker.ErrUnknown)))
 	}
-	g.appends.retry(g)
-	if g.leading.Load() && g.role.since%handBackTicks == 0 {
-		g.handBack()
+	full := g.appends.retry(g) || g.groups.space.low.Load()
+	if g.role.state == raft.StateLeader && g.role.since >= g.role.handOverAt {
+		g.handOver(full)
 	}
 	g.sent.tick(g)
 }
 
-// handBack passes leadership to the preferred replica when that has all there is.
-func (g *Group) handBack() {
-	to := g.config.Preferred
-	if to == 0 || to == g.config.Self || !g.groups.peers.Up(g.config.Replicas[to]) {
+// loseLate answers proposals that no majority has stored for too long.
+func (g *Group) loseLate() {
+	n := 0
+	for len(g.owners) > 0 && g.assigned > 0 && g.clock-g.owners[0].since > commitTicks {
+		late := g.owners[0]
+		g.owners[0] = owner{}
+		g.owners = g.owners[1:]
+		g.assigned--
+		for _, p := range late.proposals {
+			p.Err = fmt.Errorf("%w: no majority of the replicas has stored it so far", broker.ErrUnknown)
+			answer(p)
+			n++
+		}
+	}
+	g.answered(n)
+}
+
+// handOver passes leadership to the preferred replica when that has all there is, or, if this one's disk is full, to any.
+func (g *Group) handOver(full bool) {
+	g.role.handOverAt = g.role.since + handOverTicks
+	preferred := g.config.Preferred
+	if !full && (preferred == 0 || preferred == g.config.Self || !g.leading.Load()) {
 		return
 	}
-	g.transfer(func(id, match, last uint64) bool { return id == to && match+handBackLag >= last })
+	asked := g.transfer(func(id, match, last uint64) bool {
+		return (full || id == preferred) && match+handBackLag >= last && g.groups.peers.Up(g.config.Replicas[id])
+	})
+	if asked {
+		g.role.handOverRest = min(max(2*g.role.handOverRest, handOverRest), handOverRestMax)
+		g.role.handOverAt = g.role.since + g.role.handOverRest
+	}
 }
 
 // handBackLag is how many entries a replica may lag behind to be given leadership: it gets them on the way.

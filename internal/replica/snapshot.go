@@ -179,9 +179,14 @@ type fetch struct {
 	taken   bool // Raft wants it in place
 }
 
-// fetchSnapshot begins to fetch the snapshot that a leader offers; Raft hears of the offer when it is here. It belongs to a pass.
+// fetchSnapshot begins to fetch the snapshot that a leader offers; Raft hears of the offer when it is here, or at once if there is
+// nothing new in it. It belongs to a pass.
 func (g *Group) fetchSnapshot(m *raftpb.Message) {
 	if g.fetching != nil || m.GetTerm() < g.saved.term {
+		return
+	}
+	if m.GetSnapshot().GetMetadata().GetIndex() <= g.node.BasicStatus().GetCommit() {
+		_ = g.node.Step(m)
 		return
 	}
 	node, ok := g.config.Replicas[m.GetFrom()]

@@ -18,6 +18,8 @@ const (
 	inflightBytes = 16 << 20
 	inflightMax   = 256
 	applyBytes    = 8 << 20
+	// uncommittedBytes is what a leader takes while the others do not store it; more is refused.
+	uncommittedBytes = 128 << 20
 )
 
 // startRaft makes the RawNode. What is stored up to index above is applied; what is above waits for the group to say whether it is
@@ -51,6 +53,7 @@ func (g *Group) startRaft(above uint64) error {
 		MaxCommittedSizePerReady:  applyBytes,
 		MaxInflightMsgs:           inflightMax,
 		MaxInflightBytes:          inflightBytes,
+		MaxUncommittedEntriesSize: uncommittedBytes,
 		PreVote:                   true,
 		CheckQuorum:               true,
 		StepDownOnRemoval:         true,
@@ -67,6 +70,8 @@ func (g *Group) placeApplied(above record.Index) error {
 		g.applied = tail{index: above, next: b.Next, time: b.LastTime}
 	case above > b.LastIndex:
 		return fmt.Errorf("its checkpoint is at entry %d, but its log ends at %d", above, b.LastIndex)
+	case above+1 < b.FirstIndex:
+		return fmt.Errorf("its newest readable checkpoint is at entry %d, but its log begins at %d", above, b.FirstIndex)
 	case above < b.FirstIndex:
 		origin := g.log().Origin()
 		g.applied = tail{index: above, next: origin.Next, time: origin.Time}

@@ -19,6 +19,7 @@ type judge struct {
 
 	mu      sync.Mutex
 	logs    map[broker.LogID]*truth
+	open    map[string]bool // bodies that were proposed and are not answered
 	totals  *totals
 	verdict []string
 }
@@ -35,7 +36,7 @@ type truth struct {
 }
 
 func newJudge(t *testing.T, totals *totals) *judge {
-	return &judge{t: t, logs: make(map[broker.LogID]*truth), totals: totals}
+	return &judge{t: t, logs: make(map[broker.LogID]*truth), open: make(map[string]bool), totals: totals}
 }
 
 func (j *judge) log(id broker.LogID) *truth {
@@ -54,10 +55,27 @@ func (j *judge) breach(format string, args ...any) {
 	}
 }
 
-// check reports what was found so far.
+// asked notes that a proposal is about to be made.
+func (j *judge) asked(body string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.open[body] = true
+}
+
+// unanswered returns how many proposals have had no answer so far.
+func (j *judge) unanswered() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.open)
+}
+
+// check reports what was found, when all nodes are closed.
 func (j *judge) check() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	for body := range j.open {
+		j.breach("%q was never answered", body)
+	}
 	for _, v := range j.verdict {
 		j.t.Error(v)
 	}
@@ -205,6 +223,10 @@ func (a *answer) Proposed(p *broker.Proposal) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	l := j.log(a.id)
+	if !j.open[a.body] {
+		j.breach("log %v: %q was answered twice", a.id, a.body)
+	}
+	delete(j.open, a.body)
 	switch {
 	case p.Err == nil:
 		j.totals.Committed++

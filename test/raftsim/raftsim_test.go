@@ -1,11 +1,12 @@
 // Package raftsim runs the Raft groups of several nodes in one process and does to them what networks and disks do: frames are
 // dropped, doubled, delayed and overtake each other, links are cut in one direction or both, power goes in the middle of any
-// operation of a disk and takes what was not synced, files lose bits while a node is down, logs are trimmed under those that
+// operation of a disk and takes what was not synced, disks are full for a while, files lose bits while a node is down, logs are trimmed under those that
 // are away. Meanwhile proposals come in everywhere.
 //
 // What must hold, checked at every entry that any replica applies, and once more when everything is well again:
 //
 //	all replicas apply the same entries in the same order, the same offsets, without a gap
+//	each proposal is answered once
 //	what was answered as committed is there, at its place, for ever; what was refused is nowhere
 //	in one term one node commits
 //
@@ -65,6 +66,7 @@ type totals struct {
 	Lives, Crashes, CleanStops, Damaged, Refused int
 	Committed, NotLeader, Unknown, Full          int
 	Cuts, Handovers, Snapshots, Trims            int
+	Filled                                       int
 	Sent, Dropped, Doubled                       int
 	Leaderships                                  int
 }
@@ -73,7 +75,7 @@ func (n *totals) expectEverything(t *testing.T) {
 	t.Helper()
 	for what, count := range map[string]int{
 		"crashes": n.Crashes, "clean stops": n.CleanStops, "damaged replicas": n.Damaged, "refused replicas": n.Refused,
-		"committed": n.Committed, "not leader": n.NotLeader, "unknown": n.Unknown, "cuts": n.Cuts, "handovers": n.Handovers,
+		"committed": n.Committed, "not leader": n.NotLeader, "unknown": n.Unknown, "cuts": n.Cuts, "handovers": n.Handovers, "full disks": n.Filled,
 		"snapshots": n.Snapshots, "trims": n.Trims, "dropped frames": n.Dropped, "doubled frames": n.Doubled,
 	} {
 		if count == 0 {

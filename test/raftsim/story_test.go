@@ -49,6 +49,7 @@ type node struct {
 	groups *replica.Groups // nil while the node is down
 	logs   map[broker.LogID]*open
 	hurt   bool // its disk lost something: its replicas may refuse to start
+	full   bool // its disk has no free space
 }
 
 type open struct {
@@ -110,8 +111,10 @@ func (s *story) step() {
 		s.network.Heal()
 	case p < 90:
 		s.network.Set(simnet.Faults{Drop: s.rng.Float64() * 0.2, Double: s.rng.Float64() * 0.1, Delay: time.Duration(s.rng.Int64N(int64(2 * tick)))})
-	case p < 93:
+	case p < 92:
 		s.network.Set(simnet.Faults{})
+	case p < 94:
+		s.fill(n)
 	case p < 98:
 		n.trim()
 	default:
@@ -143,6 +146,7 @@ func (s *story) propose() {
 		b.Append([]byte(body), 0)
 		p.Kind, p.Payload = record.KindBatch, b.Finish(1)
 	}
+	s.judge.asked(body)
 	to.logs[id].log.Propose(p)
 }
 
@@ -193,6 +197,16 @@ func (s *story) stop(n *node) {
 	}
 }
 
+// fill takes all free space of a node's disk, or gives it back.
+func (s *story) fill(n *node) {
+	if n.full = !n.full; n.full {
+		s.totals.Filled++
+		n.disk.SetCapacity(1)
+		return
+	}
+	n.disk.SetCapacity(0)
+}
+
 func (s *story) anyHurt() bool {
 	for _, n := range s.nodes {
 		if n.hurt {
@@ -207,6 +221,7 @@ func (s *story) settle() {
 	s.network.Heal()
 	s.network.Set(simnet.Faults{})
 	for _, n := range s.nodes {
+		n.disk.SetCapacity(0)
 		n.start()
 	}
 	for range 40 {
@@ -255,6 +270,8 @@ func (n *node) start() {
 		return
 	}
 	s := n.story
+	n.disk.SetCapacity(0) // somebody has made room
+	n.full = false
 	s.totals.Lives++
 	quiet := slog.New(slog.DiscardHandler)
 	store, err := commitlog.OpenStore(commitlog.Options{FS: n.disk, Dir: dataDir, Logger: quiet, MinSegmentBytes: 2 << 10, MaxSegmentBytes: 4 << 10, CacheBytes: 8 << 10})

@@ -1,0 +1,125 @@
+package raftsim
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/testkit/simnet"
+)
+
+// A scene is a story of three nodes and one log that is written out: what a seed finds too seldom. Node 1 is the preferred leader.
+func scene(t *testing.T, play func(s *story)) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStory(t, 1, &totals{})
+		s.nodes, s.logs = s.nodes[:3], []broker.LogID{{Topic: 7, Partition: 0}}
+		for _, n := range s.nodes {
+			n.start()
+		}
+		s.wait(20 * tick)
+		play(s)
+		s.settle()
+		for _, n := range s.nodes {
+			n.stop()
+		}
+		s.judge.check()
+	})
+}
+
+// leader returns the node that leads the only log.
+func (s *story) leader() *node {
+	s.t.Helper()
+	for _, n := range s.nodes {
+		if n.groups != nil && n.logs[s.logs[0]].machine.isLeading() {
+			return n
+		}
+	}
+	s.t.Fatal("there is no leader")
+	return nil
+}
+
+// proposeMany sends proposals over a while.
+func (s *story) proposeMany(n int) {
+	for range n {
+		s.propose()
+		s.wait(tick / 20)
+	}
+	s.wait(2 * tick)
+}
+
+// A replica can fall too far behind more than once in its life, and a late copy of an old offer must not keep it from the next.
+func TestAReplicaTakesOneSnapshotAfterAnother(t *testing.T) {
+	scene(t, func(s *story) {
+		away := s.nodes[2]
+		for round := range 6 {
+			for _, other := range s.nodes[:2] {
+				s.network.Cut(away.id, other.id, true)
+				s.network.Cut(other.id, away.id, true)
+			}
+			s.network.Set(simnet.Faults{})
+			s.wait(20 * tick)
+			for range 4 {
+				s.proposeMany(30)
+				s.nodes[0].trim()
+				s.nodes[1].trim()
+			}
+			before := s.totals.Snapshots
+			s.network.Set(simnet.Faults{Double: 1, Delay: 2 * tick})
+			s.network.Heal()
+			s.wait(100 * tick)
+			if s.totals.Snapshots == before {
+				t.Fatalf("round %d: no snapshot was taken", round)
+			}
+		}
+	})
+}
+
+// When the disks of a majority are full, nothing can be committed, and nobody hears of it from a lost leader: publishers are told
+// nevertheless.
+func TestPublishersHearThatNoMajorityCanStore(t *testing.T) {
+	scene(t, func(s *story) {
+		leader := s.leader()
+		for _, n := range s.nodes {
+			if n != leader {
+				s.fill(n)
+			}
+		}
+		for range 40 { // until what was allocated ahead is used up
+			s.proposeMany(10)
+		}
+		s.wait(40 * tick)
+		if n := s.judge.unanswered(); n > 0 {
+			t.Errorf("%d proposals have no answer after %v", n, 40*tick)
+		}
+		if s.totals.Unknown == 0 {
+			t.Error("the disks were not full")
+		}
+	})
+}
+
+// A preferred replica that is alive and cannot store anything is offered the leadership, each time at the price of a pause; the
+// pauses must become rare.
+func TestAPreferredReplicaThatCannotLeadStopsNobody(t *testing.T) {
+	scene(t, func(s *story) {
+		preferred := s.nodes[0]
+		for s.leader() == preferred {
+			preferred.handover()
+			s.wait(20 * tick)
+		}
+		preferred.start()
+		s.fill(preferred)
+		s.wait(time.Minute)
+		before := *s.totals
+		const proposals = 200
+		for range proposals { // seldom enough for the replica not to fall far behind
+			s.propose()
+			s.wait(10 * tick)
+		}
+		committed, refused := s.totals.Committed-before.Committed, s.totals.NotLeader-before.NotLeader
+		t.Logf("%d committed, %d refused", committed, refused)
+		if committed < 9*refused {
+			t.Errorf("of %d proposals %d were committed and %d refused", proposals, committed, refused)
+		}
+	})
+}
