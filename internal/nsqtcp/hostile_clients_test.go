@@ -77,7 +77,7 @@ func TestStuckConsumerDoesNotHoldUpItsChannel(t *testing.T) {
 	t.Parallel()
 	_, addr, b := startBroker(t, Options{})
 	stuck := dial(t, addr)
-	stuck.send(identify(`{"heartbeat_interval":3000}`), "SUB t c\n", "RDY 2500\n")
+	stuck.send("SUB t c\n", "RDY 2500\n")
 	body := strings.Repeat("x", 20_000)
 	p := dial(t, addr)
 	const backlog = 1500 // 30 MB, more than sockets hold
@@ -113,7 +113,8 @@ func TestStuckConsumerDoesNotHoldUpItsChannel(t *testing.T) {
 		}
 		c.send("FIN " + m.id + "\n")
 	}
-	for range held { // once it is disconnected
+	stuck.conn.Close() // a heartbeat that it does not take would end it, too
+	for range held {
 		if m := c.expectMessage(); m.attempts != 2 {
 			t.Fatalf("attempt %d", m.attempts)
 		} else {
