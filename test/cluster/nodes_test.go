@@ -13,7 +13,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -149,9 +148,6 @@ func (n *clusterNode) keepLog(how string) {
 	fmt.Fprintf(&n.logs, "%s-- %s\n", n.process.Output(), how)
 	n.process = nil
 }
-
-func (n *clusterNode) freeze() error { return n.process.Signal(syscall.SIGSTOP) }
-func (n *clusterNode) thaw() error   { return n.process.Signal(syscall.SIGCONT) }
 
 // view asks a node for the cluster as it sees it.
 func (n *clusterNode) view() (view api.Cluster, err error) {

@@ -32,10 +32,8 @@ type traffic struct {
 	running  sync.WaitGroup
 	paused   atomic.Bool
 	answered atomic.Int64
-	slowest  atomic.Int64 // ns from sending to OK, of all publishes
 	lastOK   [8]atomic.Int64
 	widest   [8]atomic.Int64 // by publisher: longest time between two OKs, ns
-	heard    sync.Map        // partition → time of the last delivery, Unix ns
 	consumer []*nsq.Consumer
 }
 
