@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"os"
 
 	"github.com/weirmq/weir/internal/config"
@@ -41,9 +40,9 @@ func runNode(ctx context.Context, p process, command string, n *config.Node, hel
 
 // greet shows a newcomer where the node is and what to try first.
 func greet(w io.Writer, n *node.Node) {
-	api, curl := "http://"+reachable(n.HTTPAddr()), "curl"
+	api, curl := "http://"+node.Reachable(n.HTTPAddr()), "curl"
 	if n.HTTPSOnly() {
-		api, curl = "https://"+reachable(n.HTTPSAddr()), "curl --cacert CA.pem"
+		api, curl = "https://"+node.Reachable(n.HTTPSAddr()), "curl --cacert CA.pem"
 	}
 	if n.NeedsToken() {
 		curl += " -H 'Authorization: Bearer TOKEN'"
@@ -53,21 +52,12 @@ func greet(w io.Writer, n *node.Node) {
 		lookup = ", lookup " + n.LookupTCPAddr() + " and " + n.LookupHTTPAddr()
 	}
 	if n.AdminAddr() != "" {
-		lookup += ", admin page http://" + reachable(n.AdminAddr()) + "/"
+		lookup += ", admin page http://" + node.Reachable(n.AdminAddr()) + "/"
 	}
 	fmt.Fprintf(w, "weir %s is ready: TCP %s, HTTP %s%s\n\n"+
 		"  %s -d 'hello' '%s/pub?topic=greetings'   # publish\n"+
 		"  %s '%s/stats'                            # look at topics and channels\n\n",
 		version.Weir, n.TCPAddr(), n.HTTPAddr(), lookup, curl, api, curl, api)
-}
-
-// reachable replaces a wildcard host by one that a person at this machine can type.
-func reachable(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
-		return net.JoinHostPort("127.0.0.1", port)
-	}
-	return address
 }
 
 // newLogger returns the logger that the settings ask for.

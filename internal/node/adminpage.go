@@ -43,9 +43,9 @@ func (n *Node) openAdmin() error {
 		o.Logger.Warn("everybody who can reach the admin page may do everything; --admin-token-file makes people log in", "address", ln.Addr().String())
 	}
 	page.Logger = o.Logger.With("part", "admin")
-	page.Nodes = []string{reachable(n.HTTPAddr())}
+	page.Nodes = []string{Reachable(n.HTTPAddr())}
 	if lookup := n.LookupHTTPAddr(); lookup != "" {
-		page.Lookupds = []string{reachable(lookup)}
+		page.Lookupds = []string{Reachable(lookup)}
 	}
 	page.DialTLS = n.tls.DialContext
 	if n.guard != nil {

@@ -114,7 +114,7 @@ func (n *Node) announce() {
 		all = append(all, *cluster...)
 	}
 	if n.discovery.service != nil {
-		all = append(all, reachable(n.discovery.service.TCPAddr()))
+		all = append(all, Reachable(n.discovery.service.TCPAddr()))
 	}
 	n.discovery.registrar.SetAddresses(all)
 }
@@ -173,8 +173,8 @@ func (m lookupMetric) Collect(metricC chan<- prometheus.Metric) {
 	}
 }
 
-// reachable replaces the host of a listener at all interfaces by one that this machine can connect to.
-func reachable(address string) string {
+// Reachable replaces the host of a listener at all interfaces by one that this machine can connect to.
+func Reachable(address string) string {
 	host, port, err := net.SplitHostPort(address)
 	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
 		return net.JoinHostPort("127.0.0.1", port)

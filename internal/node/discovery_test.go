@@ -77,3 +77,13 @@ func TestNewTopicHasTheChannelsOfOtherNodesFromItsFirstMessage(t *testing.T) {
 		t.Errorf("stats: %s", stats)
 	}
 }
+
+func TestReachableIsAnAddressOneCanType(t *testing.T) {
+	for address, want := range map[string]string{
+		"0.0.0.0:4151": "127.0.0.1:4151", "[::]:4151": "127.0.0.1:4151", "10.0.0.1:4151": "10.0.0.1:4151",
+	} {
+		if got := Reachable(address); got != want {
+			t.Errorf("%s is %s, want %s", address, got, want)
+		}
+	}
+}

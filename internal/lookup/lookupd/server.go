@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -78,10 +80,11 @@ func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	first := !s.mu.closing
 	s.mu.closing = true
-	for session := range s.mu.sessions {
+	sessions := slices.Collect(maps.Keys(s.mu.sessions))
+	s.mu.Unlock()
+	for _, session := range sessions {
 		session.conn.Close()
 	}
-	s.mu.Unlock()
 	s.tcpLn.Close()
 	err := s.http.Shutdown(ctx)
 	if err != nil {
