@@ -37,6 +37,7 @@ type relay struct {
 
 	mu       sync.Mutex
 	waiting  []*broker.Proposal
+	until    []time.Time // of each that waits: when it is given up
 	window   []*relayed // in order of their sequences
 	sequence uint64
 	former   replica.Former
@@ -70,7 +71,7 @@ type outcome struct {
 func (c *Cluster) Publish(id broker.LogID, p *broker.Proposal) {
 	r := c.relayTo(id)
 	r.mu.Lock()
-	r.waiting = append(r.waiting, p)
+	r.waiting, r.until = append(r.waiting, p), append(r.until, time.Now().Add(relayPatience))
 	r.mu.Unlock()
 	r.wake()
 }
@@ -167,18 +168,32 @@ func (r *relay) expireLocked() (late []outcome) {
 	}
 	clear(r.window[len(kept):])
 	r.window = kept
+	n := 0
+	for n < len(r.until) && !now.Before(r.until[n]) {
+		n++
+	}
+	if n > 0 {
+		late = append(late, outcome{slices.Clone(r.waiting[:n]), broker.ErrNoLeader})
+		r.leaveLocked(n)
+	}
 	return late
+}
+
+// leaveLocked takes the first n out of what waits.
+func (r *relay) leaveLocked(n int) {
+	r.waiting, r.until = slices.Delete(r.waiting, 0, n), slices.Delete(r.until, 0, n)
 }
 
 // formLocked makes batches of the next proposals that wait, and puts them into the window.
 func (r *relay) formLocked() []*relayed {
 	n := min(len(r.waiting), relayWindow)
 	r.former.Form(r.waiting[:n])
-	first := len(r.window)
+	first, at := len(r.window), 0
 	for i := range r.former.Entries {
 		e := &r.former.Entries[i]
 		r.sequence++
-		b := &relayed{proposals: slices.Clone(r.former.Owners[i]), flags: e.Flags, batch: record.Batch(e.Payload), until: time.Now().Add(relayPatience)}
+		b := &relayed{proposals: slices.Clone(r.former.Owners[i]), flags: e.Flags, batch: record.Batch(e.Payload), until: r.until[at]}
+		at += len(b.proposals)
 		b.batch.SetRelay(record.Relay{Node: uint64(r.cluster.self), Life: r.cluster.options.Peer.Life.Number, Sequence: r.sequence})
 		for _, p := range b.proposals {
 			b.messages, b.bytes = b.messages+p.Messages, b.bytes+p.BodyBytes
@@ -186,7 +201,7 @@ func (r *relay) formLocked() []*relayed {
 		r.window = append(r.window, b)
 	}
 	r.former.Clear()
-	r.waiting = slices.Delete(r.waiting, 0, n)
+	r.leaveLocked(n)
 	return r.window[first:len(r.window):len(r.window)]
 }
 
