@@ -38,7 +38,7 @@ type relay struct {
 	mu       sync.Mutex
 	waiting  []*broker.Proposal
 	until    []time.Time // of each that waits: when it is given up
-	window   []*relayed // in order of their sequences
+	window   []*relayed  // in order of their sequences
 	sequence uint64
 	former   replica.Former
 	busy     bool
