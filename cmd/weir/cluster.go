@@ -1,13 +1,16 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -112,34 +115,85 @@ func askCluster(ctx context.Context, address, token string) (view api.Cluster, r
 	return view, raw, nil
 }
 
-// printCluster prints the nodes as one sees them, and each partition as its leader sees it.
+// printCluster prints the nodes as one sees them, each partition as its leader sees it, and what each node says is wrong with it.
 func printCluster(w io.Writer, view api.Cluster, views map[catalog.NodeID]api.Cluster) error {
 	fmt.Fprintf(w, "cluster %s, seen by node %d\n\n", view.Cluster, view.Self)
 	table := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "NODE\tNAME\tSTATE\tRTT\t")
+	fmt.Fprintln(table, "NODE\tNAME\tSTATE\tRTT")
+	var problems []string
 	for _, n := range view.Nodes {
 		state := "up"
 		switch {
 		case n.Stopping:
 			state = "stopping"
 		case !n.Up:
-			state = "down: " + n.Problem
+			state = "down"
+			problems = append(problems, fmt.Sprintf("node %d is down: %s", n.ID, n.Problem))
+		case n.ID == view.Self:
+		case n.HTTPPort == 0:
+			problems = append(problems, fmt.Sprintf("node %d was not asked: node %d does not know its HTTP address", n.ID, view.Self))
+		case views[n.ID].Self == 0:
+			problems = append(problems, fmt.Sprintf("node %d was not asked: its HTTP address did not answer", n.ID))
 		}
-		fmt.Fprintf(table, "%d\t%s\t%s\t%s\t\n", n.ID, n.Name, state, time.Duration(n.RTTMicros)*time.Microsecond)
+		fmt.Fprintf(table, "%d\t%s\t%s\t%s\n", n.ID, n.Name, state, rttOf(n))
 	}
-	fmt.Fprintln(table, "\t\t\t\t\nTOPIC\tPARTITION\tLEADER\tREPLICAS\t")
-	for _, part := range view.Partitions {
-		told := part
-		for _, other := range views {
-			for _, x := range other.Partitions {
-				if x.Topic == part.Topic && x.Partition == part.Partition && len(x.Replicas) > 0 && x.Term >= told.Term {
-					told = x
-				}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintln(table, "\nTOPIC\tPARTITION\tLEADER\tREPLICAS")
+	for _, part := range merge(views) {
+		fmt.Fprintf(table, "%s\t%d\t%s\t%s\n", nameOf(part.Topic), part.Partition, leaderOf(part.ClusterPartition), replicasOf(part))
+		for _, node := range slices.Sorted(maps.Keys(part.out)) {
+			problems = append(problems, fmt.Sprintf("node %d neither votes for nor leads %s/%d: %s", node, nameOf(part.Topic), part.Partition, part.out[node]))
+		}
+	}
+	if err := table.Flush(); err != nil || len(problems) == 0 {
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\nPROBLEMS\n%s\n", strings.Join(problems, "\n"))
+	return err
+}
+
+func rttOf(n api.ClusterNode) string {
+	if n.RTTMicros == 0 || !n.Up {
+		return "-"
+	}
+	return (time.Duration(n.RTTMicros) * time.Microsecond).String()
+}
+
+// merged is a partition as its leader sees it, if that was asked, and which nodes say that their replica is out, and why.
+type merged struct {
+	api.ClusterPartition
+	out map[catalog.NodeID]string
+}
+
+// merge joins what the nodes say, sorted by topic, the catalog first.
+func merge(views map[catalog.NodeID]api.Cluster) []*merged {
+	type key struct {
+		topic     string
+		partition uint16
+	}
+	all := make(map[key]*merged)
+	for _, node := range slices.Sorted(maps.Keys(views)) {
+		for _, part := range views[node].Partitions {
+			k := key{part.Topic, part.Partition}
+			m := all[k]
+			if m == nil {
+				m = &merged{out: make(map[catalog.NodeID]string)}
+				all[k] = m
+			}
+			if part.Problem != "" {
+				m.out[node] = part.Problem
+			}
+			better := part.Term > m.Term || part.Term == m.Term && (m.Leader == 0 || len(part.Replicas) > len(m.Replicas))
+			if m.Topic == "" && m.Preferred == 0 || better {
+				m.ClusterPartition = part
 			}
 		}
-		fmt.Fprintf(table, "%s\t%d\t%s\t%s\t\n", nameOf(part.Topic), part.Partition, leaderOf(told), replicasOf(told, part))
 	}
-	return table.Flush()
+	return slices.SortedFunc(maps.Values(all), func(a, b *merged) int {
+		return cmp.Or(strings.Compare(a.Topic, b.Topic), cmp.Compare(a.Partition, b.Partition))
+	})
 }
 
 func nameOf(topic string) string {
@@ -159,21 +213,26 @@ func leaderOf(p api.ClusterPartition) string {
 	return fmt.Sprint(p.Leader)
 }
 
-// replicasOf lists the replicas as the leader knows them, and what the asked node has to say of its own.
-func replicasOf(told, own api.ClusterPartition) string {
+// replicasOf lists the nodes that hold replicas, as the leader knows them.
+func replicasOf(p *merged) string {
 	var list []string
-	for _, r := range told.Replicas {
+	for _, r := range p.Replicas {
 		text := fmt.Sprint(r.Node)
 		switch {
+		case p.out[r.Node] != "":
+			text += " (out)"
 		case !r.Active:
 			text += " (away)"
 		case r.Lag > 0:
-			text += fmt.Sprintf(" (%s, %d behind)", r.State, r.Lag)
+			text += fmt.Sprintf(" (%d behind)", r.Lag)
 		}
 		list = append(list, text)
 	}
-	if own.Problem != "" {
-		list = append(list, "here: "+own.Problem)
+	switch {
+	case len(list) == 0 && p.Leader == 0:
+		return "-"
+	case len(list) == 0:
+		return "its leader was not asked"
 	}
 	return strings.Join(list, ", ")
 }

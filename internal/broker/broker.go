@@ -213,13 +213,14 @@ func (b *Broker) Nodes() []catalog.Node { return b.catalog.nodes() }
 // Placements returns the topics that the catalog knows, sorted by name.
 func (b *Broker) Placements() []catalog.Topic { return b.catalog.topics() }
 
-// Healthy returns nil, or why the node should not be trusted with more messages.
+// Healthy returns nil, or why the node should not be trusted with more messages. A replica of a cluster's node that stands still is no reason: others
+// lead its partition, and the node passes on what is published to it.
 func (b *Broker) Healthy() error {
 	if err := b.catalog.failure(); err != nil {
 		return fmt.Errorf("catalog: %w", err)
 	}
 	for _, p := range b.allPartitions() {
-		if err := p.failure(); err != nil {
+		if err := p.failure(); err != nil && (b.options.Cluster == nil || p.topic.ephemeral) {
 			return fmt.Errorf("topic %s: %w", p.topic.name, err)
 		}
 	}

@@ -32,6 +32,8 @@ type Options struct {
 	// Forgetful says why the disk may have lost what it had promised; "" if it has not. Replicas that hold anything do not start
 	// then.
 	Forgetful string
+	// Known says that the node was in the cluster before: what is missing on its disk was lost.
+	Known bool
 	// Tick is the unit of Raft's time. Default 200ms.
 	Tick time.Duration
 	// Logger takes what an operator should know. Default: discard.
@@ -81,7 +83,7 @@ func New(o Options) (*Cluster, error) {
 	c.places[catalogLog] = catalogPlace(o.Members, o.Self)
 	var err error
 	c.groups, err = replica.NewGroups(replica.GroupsOptions{Store: o.Store, FS: o.FS, Dir: o.Dir, Space: o.Alone.Space(),
-		Self: o.Self, Peers: &peers{c}, Logger: o.Logger, Tick: o.Tick, Forgetful: o.Forgetful})
+		Self: o.Self, Peers: &peers{c}, Logger: o.Logger, Tick: o.Tick, Forgetful: o.Forgetful, Known: o.Known})
 	if err != nil {
 		return nil, fmt.Errorf("join cluster: %w", err)
 	}

@@ -42,6 +42,7 @@ type ClusterOptions struct {
 type membership struct {
 	record   *member.Record
 	identity member.Identity
+	known    bool // the node was in the cluster before this process
 	gossip   *gossip.Gossip
 	former   *member.Former
 	cluster  *cluster.Cluster
@@ -70,6 +71,7 @@ func (n *Node) openCluster(ctx context.Context) error {
 	if err := n.openGossip(); err != nil {
 		return err
 	}
+	_, m.known = m.record.Identity()
 	if m.identity, err = m.former.Run(ctx); err != nil {
 		return err
 	}
@@ -166,6 +168,7 @@ func (n *Node) connect() error {
 		lives[id] = peer.Life(l)
 	}
 	settings := cluster.Options{Self: self, Store: n.store, FS: vfs.Disk(), Dir: o.DataPath, Alone: n.logs, Logger: o.Logger,
+		Known: m.known && !o.Cluster.TrustDisk,
 		Peer: peer.Options{Self: self, ClusterID: m.identity.ClusterID, Life: peer.Life(life), Lives: lives, Version: version.Weir, TLS: tls,
 			Remembers: func(l peer.Life) bool { return m.record.Remembers(member.Life(l)) },
 			Logger:    o.Logger, Handler: peer.Handler{LifeSeen: func(id catalog.NodeID, l peer.Life) error { return m.record.SeeLife(id, member.Life(l)) }}}}
@@ -178,7 +181,7 @@ func (n *Node) connect() error {
 	}
 	joined, err := cluster.New(settings)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w%s", err, replaceNode)
 	}
 	n.joined.Lock()
 	m.cluster = joined
@@ -188,6 +191,9 @@ func (n *Node) connect() error {
 	o.Logger.Info("member of a cluster", "cluster", fmt.Sprintf("%016x", m.identity.ClusterID), "node", self, "nodes", len(m.identity.Members))
 	return nil
 }
+
+// replaceNode is what to do where a node's disk has lost what all its replicas, or that of the catalog, must not forget.
+const replaceNode = ": the other nodes go on without this one, which has to be replaced; do not put back an older copy of its disk"
 
 // setPeers tells the connections where the other nodes are: where gossip says, else where they were when the cluster was formed.
 func (n *Node) setPeers() {
@@ -227,8 +233,8 @@ func (n *Node) registerEverywhere() {
 	n.setClusterLookups(others)
 }
 
-// introduceEvery is how often the node makes sure that the catalog knows it as it is.
-const introduceEvery = 5 * time.Second
+// introduceEvery is how often the node makes sure that the catalog knows it as it is: another node that knew less may have entered it last.
+const introduceEvery = time.Second
 
 // introduce makes the members of the cluster known to the catalog, with this node's ports, and keeps its own entry true.
 func (n *Node) introduce(ctx context.Context) {
@@ -241,10 +247,10 @@ func (n *Node) introduce(ctx context.Context) {
 	ticker := time.NewTicker(introduceEvery)
 	defer ticker.Stop()
 	open := n.openC
-	for {
+	for first := true; ; first = false {
 		missing := []catalog.Node{self}
 		for _, v := range m.identity.Members {
-			if v.ID != self.ID {
+			if v.ID != self.ID && !first { // at first the catalog may not have been caught up with: they know their ports
 				missing = append(missing, catalog.Node{ID: v.ID, Name: v.Name, Host: hostOf(v.PeerAddress)})
 			}
 		}
@@ -288,7 +294,7 @@ func (n *Node) settleIn(ctx context.Context) {
 
 // handOver hands over what this node leads. The node goes on serving.
 func (n *Node) handOver(ctx context.Context) {
-	if n.member.cluster == nil {
+	if n.member.cluster == nil || n.broker == nil {
 		return
 	}
 	const patience = 3 * time.Second

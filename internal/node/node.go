@@ -144,6 +144,9 @@ func (n *Node) openBroker(ctx context.Context) error {
 	defer recovery.stop()
 	var err error
 	if n.broker, err = broker.Open(recovery, settings); err != nil {
+		if n.member.cluster != nil && ctx.Err() == nil {
+			return fmt.Errorf("open %s: %w%s", o.DataPath, err, replaceNode)
+		}
 		return fmt.Errorf("open %s: %w", o.DataPath, err)
 	}
 	o.Logger.Info("data directory opened", "path", o.DataPath, "topics", len(n.broker.Topics()),

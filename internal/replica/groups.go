@@ -37,6 +37,8 @@ type GroupsOptions struct {
 	// Forgetful says why the disk may have lost what it had promised; "" if it has not. Replicas that hold anything do not start
 	// then.
 	Forgetful string
+	// Known says that the node had votes before: a missing file was lost.
+	Known bool
 	// Logger takes what an operator should know. Default: discard.
 	Logger *slog.Logger
 	// Tick is the unit of Raft's time. A leader that is not heard of for 8 to 16 ticks is replaced. Default 200ms.
@@ -54,7 +56,6 @@ type Groups struct {
 	peers    Peers
 	logger   *slog.Logger
 	votes    *votes
-	first    bool // there were no votes: the data directory is new, or it has lost them
 	workers  *workers
 	stop     context.CancelFunc
 	runs     sync.WaitGroup
@@ -65,7 +66,7 @@ type Groups struct {
 	byID map[LogID]*Group
 }
 
-// NewGroups reads the votes of a node and starts Raft's clock. Close stops it. An error names the file that is damaged.
+// NewGroups reads the votes of a node and starts Raft's clock. Close stops it. An error names the file that is damaged or missing.
 func NewGroups(o GroupsOptions) (*Groups, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -78,7 +79,7 @@ func NewGroups(o GroupsOptions) (*Groups, error) {
 	}
 	gs := &Groups{options: o, store: o.Store, space: o.Space, self: o.Self, peers: o.Peers, logger: o.Logger, byID: make(map[LogID]*Group)}
 	var err error
-	if gs.votes, gs.first, err = openVotes(o.FS, o.Dir); err != nil {
+	if gs.votes, err = openVotes(o.FS, o.Dir, o.Known); err != nil {
 		return nil, err
 	}
 	gs.workers = newWorkers(o.Workers)

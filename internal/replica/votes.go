@@ -69,26 +69,28 @@ type voteChange struct {
 }
 
 // openVotes reads the file, makes it if it is missing, and writes it anew. Records of the last round may be torn, if the power went
-// before its sync; anything else that is not as written is damage. first reports that there was no file.
-func openVotes(fsys vfs.FS, dir string) (v *votes, first bool, err error) {
-	v = &votes{fs: fsys, dir: dir, wakeC: make(chan struct{}, 1), stopC: make(chan struct{}), stored: make(map[broker.LogID]vote)}
+// before its sync; anything else that is not as written is damage. known says that
+// there must be a file.
+func openVotes(fsys vfs.FS, dir string, known bool) (*votes, error) {
+	v := &votes{fs: fsys, dir: dir, wakeC: make(chan struct{}, 1), stopC: make(chan struct{}), stored: make(map[broker.LogID]vote)}
 	name := path.Join(dir, votesName)
 	b, err := readWhole(fsys, name)
 	switch {
+	case errors.Is(err, fs.ErrNotExist) && !known:
 	case errors.Is(err, fs.ErrNotExist):
-		first = true
+		return nil, fmt.Errorf("%s is missing, but this node has voted: its disk has lost it, and its replicas must not vote before they are rebuilt", name)
 	case err != nil:
-		return nil, false, fmt.Errorf("read votes: %w", err)
+		return nil, fmt.Errorf("read votes: %w", err)
 	default:
 		if err := v.decode(b); err != nil {
-			return nil, false, fmt.Errorf("%s: %w; the replicas of this node must not vote before they are rebuilt", name, err)
+			return nil, fmt.Errorf("%s: %w; the replicas of this node must not vote before they are rebuilt", name, err)
 		}
 	}
 	if err := v.rewrite(); err != nil {
-		return nil, false, fmt.Errorf("write votes: %w", err)
+		return nil, fmt.Errorf("write votes: %w", err)
 	}
 	v.runs.Go(v.run)
-	return v, first, nil
+	return v, nil
 }
 
 func (v *votes) decode(b []byte) error {

@@ -21,7 +21,7 @@ func TestAStoredVoteOutlivesAPowerCut(t *testing.T) {
 		if n > 0 {
 			disk.CrashAfter(n)
 		}
-		v, _, err := openVotes(disk, ".")
+		v, err := openVotes(disk, ".", false)
 		if err != nil {
 			return disk, 0
 		}
@@ -39,7 +39,7 @@ func TestAStoredVoteOutlivesAPowerCut(t *testing.T) {
 	for n, last := 1, total; n <= last; n++ {
 		for seed := range uint64(8) {
 			disk, stored := run(n, seed)
-			v, _, err := openVotes(disk.Crash(seed), ".")
+			v, err := openVotes(disk.Crash(seed), ".", false)
 			if err != nil {
 				t.Fatalf("operation %d seed %d: %v", n, seed, err)
 			}
@@ -53,9 +53,12 @@ func TestAStoredVoteOutlivesAPowerCut(t *testing.T) {
 
 func TestVotesAreWrittenAnewWhenMostAreOutOfDate(t *testing.T) {
 	disk := vfs.NewMem(1)
-	v, first, err := openVotes(disk, ".")
-	if err != nil || !first {
-		t.Fatal(first, err)
+	v, err := openVotes(disk, ".", true)
+	if err == nil || !strings.Contains(err.Error(), "missing") {
+		t.Fatalf("votes that were lost: %v", err)
+	}
+	if v, err = openVotes(disk, ".", false); err != nil {
+		t.Fatal(err)
 	}
 	for i := range uint64(votesSlack + 10) {
 		if err := v.store(broker.LogID{Topic: i % 3}, vote{1, i, 0}); err != nil {
@@ -70,9 +73,8 @@ func TestVotesAreWrittenAnewWhenMostAreOutOfDate(t *testing.T) {
 	if err != nil || info.Size > votesSlack*voteBytes {
 		t.Fatalf("%d bytes, %v", info.Size, err)
 	}
-	v, first, err = openVotes(disk, ".")
-	if err != nil || first {
-		t.Fatal(first, err)
+	if v, err = openVotes(disk, ".", true); err != nil {
+		t.Fatal(err)
 	}
 	defer v.close()
 	if len(v.stored) != 2 || v.stored[broker.LogID{Topic: 0}].term != votesSlack+8-(votesSlack+8)%3 {
@@ -84,7 +86,7 @@ func TestVotesAreWrittenAnewWhenMostAreOutOfDate(t *testing.T) {
 // record are damaged and others follow, the file is refused.
 func TestADamagedVoteIsNotForgotten(t *testing.T) {
 	disk := vfs.NewMem(1)
-	v, _, err := openVotes(disk, ".")
+	v, err := openVotes(disk, ".", false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +123,7 @@ func TestADamagedVoteIsNotForgotten(t *testing.T) {
 func TestTheLastRoundOfVotesMayBeTornAnywhere(t *testing.T) {
 	for seed := range uint64(40) {
 		disk := vfs.NewMem(seed)
-		v, _, err := openVotes(disk, ".")
+		v, err := openVotes(disk, ".", false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -134,7 +136,7 @@ func TestTheLastRoundOfVotesMayBeTornAnywhere(t *testing.T) {
 		disk.CrashAfter(2) // the sync, behind the write
 		v.wake()
 		_ = v.close()
-		after, _, err := openVotes(disk.Crash(seed), ".")
+		after, err := openVotes(disk.Crash(seed), ".", false)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
@@ -148,7 +150,7 @@ func TestTheLastRoundOfVotesMayBeTornAnywhere(t *testing.T) {
 // A disk that is full when the file should be written anew holds up votes until there is room, no longer.
 func TestAFullDiskDoesNotEndTheVotes(t *testing.T) {
 	disk := vfs.NewMem(1)
-	v, _, err := openVotes(disk, ".")
+	v, err := openVotes(disk, ".", false)
 	if err != nil {
 		t.Fatal(err)
 	}
