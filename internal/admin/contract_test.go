@@ -27,6 +27,7 @@ func TestAPIIsAsDescribed(t *testing.T) {
 		{"GET", "/api/v1/overview", "/api/v1/overview", ""},
 		{"GET", "/api/v1/topics", "/api/v1/topics", ""},
 		{"GET", "/api/v1/nodes", "/api/v1/nodes", ""},
+		{"GET", "/api/v1/cluster", "/api/v1/cluster", ""},
 		{"GET", "/api/v1/history", "/api/v1/history", ""},
 		{"GET", "/api/v1/lookup", "/api/v1/lookup", ""},
 		{"POST", "/api/v1/publish", "/api/v1/publish", `{"topic":"orders","text":"x"}`},

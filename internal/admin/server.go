@@ -110,6 +110,7 @@ func (s *Server) routes() {
 	handle("/api/v1/overview", get(s.own(s.seeing(s.overview))))
 	handle("/api/v1/topics", get(s.own(s.seeing(s.topicTable))))
 	handle("/api/v1/nodes", get(s.own(s.seeing(s.nodeTable))))
+	handle("/api/v1/cluster", get(s.own(s.seeing(s.cluster))))
 	handle("/api/v1/history", get(s.own(s.seeing(s.history))))
 	handle("/api/v1/lookup", get(s.own(s.seeing(s.lookup))))
 	handle("/api/v1/publish", httpdoor.Post(s.own(s.acting(s.publish))))

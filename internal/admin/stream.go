@@ -107,10 +107,21 @@ func (s *Server) nodeTable(r *http.Request) (any, error) {
 	return p.NodeTable(), nil
 }
 
+// cluster is GET /api/v1/cluster[?topic=T].
+func (s *Server) cluster(r *http.Request) (any, error) {
+	e, err := s.hub.Cluster(r.Context(), r.URL.Query().Get("topic"))
+	if err != nil {
+		return nil, errTooSlow
+	}
+	return e, nil
+}
+
+var errTooSlow = &ownError{http.StatusServiceUnavailable, "TOO_SLOW", "the nodes did not answer in time"}
+
 func (s *Server) picture(r *http.Request) (*live.Picture, error) {
 	p, err := s.hub.Picture(r.Context())
 	if err != nil {
-		return nil, &ownError{http.StatusServiceUnavailable, "TOO_SLOW", "the nodes did not answer in time"}
+		return nil, errTooSlow
 	}
 	return p, nil
 }

@@ -25,7 +25,7 @@ const (
 
 // Errors of Subscribe.
 var (
-	ErrBadWatch = errors.New("watch must be one to eight of overview, topics, nodes, topic:T, channel:T:C")
+	ErrBadWatch = errors.New("watch must be one to eight of overview, topics, nodes, cluster, cluster:T, topic:T, channel:T:C")
 	ErrTooMany  = errors.New("too many pages are open")
 )
 
@@ -64,13 +64,16 @@ type watch struct {
 	target upstream.Target
 }
 
-// parseWatch reads overview, topics, nodes, topic:T or channel:T:C.
+// parseWatch reads overview, topics, nodes, cluster, cluster:T, topic:T or channel:T:C.
 func parseWatch(text string) (watch, bool) {
 	event, rest, _ := strings.Cut(text, ":")
 	w := watch{text: text, event: event}
 	switch event {
 	case "overview", "topics", "nodes":
 		return w, text == event
+	case "cluster":
+		w.target.Topic = rest
+		return w, text == event || nsqwire.ValidName(rest)
 	case "topic":
 		w.target.Topic = rest
 		return w, nsqwire.ValidName(rest)
@@ -95,7 +98,18 @@ func (h *Hub) Interval() time.Duration { return h.interval }
 func (h *Hub) Wait() { h.runs.Wait() }
 
 // Picture returns what the nodes say, not older than an interval.
-func (h *Hub) Picture(ctx context.Context) (*Picture, error) {
+func (h *Hub) Picture(ctx context.Context) (*Picture, error) { return h.newPicture(ctx, extras{}) }
+
+// Cluster returns what the nodes say of their cluster, of one topic's partitions or with "" of all, not older than an interval.
+func (h *Hub) Cluster(ctx context.Context, topic string) (*ClusterEvent, error) {
+	p, err := h.newPicture(ctx, extras{cluster: true})
+	if err != nil {
+		return nil, err
+	}
+	return p.cluster.of(topic), nil
+}
+
+func (h *Hub) newPicture(ctx context.Context, more extras) (*Picture, error) {
 	select {
 	case h.turn <- struct{}{}:
 	case <-ctx.Done():
@@ -105,10 +119,10 @@ func (h *Hub) Picture(ctx context.Context) (*Picture, error) {
 	h.mu.Lock()
 	last := h.mu.picture
 	h.mu.Unlock()
-	if last != nil && time.Since(last.Time) < h.interval {
+	if last != nil && time.Since(last.Time) < h.interval && (last.cluster != nil || !more.cluster) {
 		return last, nil
 	}
-	p := h.collect.collect(ctx, h.patience(), nil)
+	p := h.collect.collect(ctx, h.patience(), more)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -258,14 +272,17 @@ func (h *Hub) look() {
 	h.turn <- struct{}{}
 	defer func() { <-h.turn }()
 	h.mu.Lock()
-	var channels []upstream.Target
+	var more extras
 	for _, b := range h.mu.boards {
-		if b.event == "channel" {
-			channels = append(channels, b.target)
+		switch b.event {
+		case "channel":
+			more.channels = append(more.channels, b.target)
+		case "cluster":
+			more.cluster = true
 		}
 	}
 	h.mu.Unlock()
-	p := h.collect.collect(context.Background(), h.patience(), channels)
+	p := h.collect.collect(context.Background(), h.patience(), more)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.mu.picture = p
@@ -282,7 +299,7 @@ func (h *Hub) fill() (left bool) {
 		if b.version > 0 {
 			continue
 		}
-		if h.mu.picture == nil || b.event == "channel" && h.mu.picture.channels[b.target] == nil {
+		if h.mu.picture == nil || !h.mu.picture.has(&b.watch) {
 			left = true
 			continue
 		}
@@ -293,6 +310,9 @@ func (h *Hub) fill() (left bool) {
 
 // update takes over the data of a picture if they differ from those before, and calls the watchers.
 func (b *board) update(p *Picture) {
+	if !p.has(&b.watch) {
+		return // it began to be watched while the nodes were asked
+	}
 	var value any
 	switch b.event {
 	case "overview":
@@ -303,10 +323,9 @@ func (b *board) update(p *Picture) {
 		value = p.NodeTable()
 	case "topic":
 		value = p.TopicEvent(b.target.Topic)
+	case "cluster":
+		value = p.cluster.of(b.target.Topic)
 	case "channel":
-		if p.channels[b.target] == nil {
-			return // it began to be watched while the nodes were asked
-		}
 		value = p.channels[b.target]
 	}
 	data, err := json.Marshal(value)
@@ -316,14 +335,30 @@ func (b *board) update(p *Picture) {
 	old := b.shown
 	b.data, b.full, b.delta, b.shown = data, event(b.event, data), nil, p
 	b.version++
-	if b.event == "topics" && old != nil {
-		if changes, err := json.Marshal(p.changes(old)); err == nil && len(changes) < len(data) {
-			b.delta = event(b.event, changes)
-		}
+	if old != nil {
+		b.delta = b.changes(old, p, len(data))
 	}
 	for s := range b.watchers {
 		s.more()
 	}
+}
+
+// changes returns the event that leads from an older picture to a newer one; nil if there is none of less than limit bytes of data.
+func (b *board) changes(old, now *Picture, limit int) []byte {
+	var value any
+	switch b.event {
+	case "topics":
+		value = now.changes(old)
+	case "cluster":
+		value = now.cluster.of(b.target.Topic).changes(old.cluster.of(b.target.Topic))
+	default:
+		return nil
+	}
+	data, err := json.Marshal(value)
+	if err != nil || len(data) >= limit {
+		return nil
+	}
+	return event(b.event, data)
 }
 
 // event encodes a server-sent event.

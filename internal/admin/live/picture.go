@@ -41,6 +41,24 @@ type Picture struct {
 	Warnings []string
 	topics   map[string]*topicState
 	channels map[upstream.Target]*ChannelEvent // those that are watched, with their consumers
+	cluster  *ClusterEvent                     // nil if nobody wants it
+}
+
+// extras are what is asked for only when somebody wants it.
+type extras struct {
+	channels []upstream.Target
+	cluster  bool
+}
+
+// has reports whether the picture shows what is watched.
+func (p *Picture) has(w *watch) bool {
+	switch w.event {
+	case "channel":
+		return p.channels[w.target] != nil
+	case "cluster":
+		return p.cluster != nil
+	}
+	return true
 }
 
 // NodeState is a node and what it said.
@@ -96,8 +114,8 @@ type collector struct {
 	counts tracker
 }
 
-// collect asks all nodes, and for the consumers of the channels given. It takes at most patience.
-func (c *collector) collect(ctx context.Context, patience time.Duration, watched []upstream.Target) *Picture {
+// collect asks all nodes, also for what is wanted besides. It takes at most patience.
+func (c *collector) collect(ctx context.Context, patience time.Duration, more extras) *Picture {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	places := c.places()
@@ -123,7 +141,10 @@ func (c *collector) collect(ctx context.Context, patience time.Duration, watched
 		p.addNode(n, c.counts.node(n.Name(), p.Time))
 	}
 	c.counts.forget(p.Time)
-	for _, target := range watched {
+	if more.cluster {
+		p.cluster = p.clusterEvent(ctx, c.client)
+	}
+	for _, target := range more.channels {
 		p.channels[target] = p.channelEvent(ctx, c.client, target)
 	}
 	return p

@@ -17,7 +17,7 @@ import { Store, useStore } from "./store.js";
 
 const firstRetryMs = 500;
 const lastRetryMs = 10_000;
-const names = ["overview", "topics", "nodes", "topic", "channel"];
+const names = ["overview", "topics", "nodes", "cluster", "topic", "channel"];
 
 /** The state of the stream, and since when. */
 export const live = new Store(/** @type {{state: StreamState, since: number}} */ ({ state: "connecting", since: Date.now() }));
@@ -104,6 +104,7 @@ function take(name, watches, text) {
 	}
 	if (data === null || typeof data !== "object") return;
 	if (name === "topics") data = patchTopics(seen.value.get(watch)?.data, data);
+	if (name === "cluster") data = patchCluster(seen.value.get(watch)?.data, data);
 	const next = new Map(seen.value);
 	next.set(watch, { data, at: Date.now() });
 	seen.set(next);
@@ -138,8 +139,23 @@ function patchTopics(old, event) {
 }
 
 /**
+ * The cluster after an event that has all partitions, or only those that changed.
+ * @param {{byKey: Map<string, import("./model.js").Partition>} | undefined} old
+ * @param {any} event
+ */
+function patchCluster(old, event) {
+	/** @type {Map<string, import("./model.js").Partition>} */
+	const byKey = new Map(event.full ? [] : old?.byKey);
+	for (const p of Array.isArray(event.partitions) ? event.partitions : []) {
+		if (Array.isArray(p?.replicas)) byKey.set(p.key, p);
+	}
+	for (const key of Array.isArray(event.removed) ? event.removed : []) byKey.delete(key);
+	return { ...event, nodes: Array.isArray(event.nodes) ? event.nodes : [], byKey, partitions: [...byKey.values()] };
+}
+
+/**
  * What is known of a watch, kept up to date while the component is on the page.
- * @param {string} watch "overview", "topics", "nodes", "topic:T", "channel:T:C"
+ * @param {string} watch "overview", "topics", "nodes", "cluster", "cluster:T", "topic:T", "channel:T:C"
  * @returns {import("./load.js").Loaded<any>}
  */
 export function useWatched(watch) {

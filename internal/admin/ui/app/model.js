@@ -137,6 +137,37 @@
 
 /** @typedef {{nodes: AdminNode[], lookupds: {address: string, up: boolean, error: string}[], warnings: string[]}} Nodes */
 
+/**
+ * A member of the cluster.
+ * @typedef {object} ClusterNode
+ * @property {string} cluster
+ * @property {number} id
+ * @property {string} node host:http_port
+ * @property {string} name
+ * @property {"up" | "stopping" | "down"} state
+ * @property {string} problem
+ * @property {number} leads
+ * @property {number} should_lead
+ * @property {number} replicas
+ * @property {number} worst_lag entries
+ */
+
+/** @typedef {{node: string, lag: number | null, state: string, active: boolean}} Replica */
+
+/**
+ * A partition as its leader sees it; the catalog's has no topic.
+ * @typedef {object} Partition
+ * @property {string} key
+ * @property {string} topic
+ * @property {number} partition
+ * @property {string} leader
+ * @property {string} preferred
+ * @property {Replica[]} replicas
+ * @property {string} problem
+ */
+
+/** @typedef {{enabled: boolean, nodes: ClusterNode[], partitions: Partition[], warnings: string[]}} ClusterEvent */
+
 /** @typedef {(number | null)[]} Series */
 
 /**

@@ -1,7 +1,9 @@
-// One node: how it is, the last hour, its topics and their channels.
+// One node: how it is, the last hour, its topics and their channels, its partitions in a cluster.
 import { html } from "../html.js";
 import { get, pathOf } from "../api.js";
 import { tombstone } from "../actions.js";
+import { PartitionTable } from "../cluster.js";
+import { Meter, fullIn } from "../disk.js";
 import { bytes, duration, moment, rate, relative, short } from "../format.js";
 import { HistoryCharts } from "../history.js";
 import { useWatched } from "../live.js";
@@ -11,9 +13,7 @@ import { useMayChange } from "../session.js";
 import { PageHead } from "../shell.js";
 import { Table } from "../table.js";
 import { Tabs, Tile } from "../tiles.js";
-import { ClusterPart } from "./cluster.js";
 import { healthText } from "./nodes.js";
-import { Meter, fullIn } from "./overview.js";
 
 /** @typedef {import("../model.js").AdminNode} AdminNode */
 
@@ -22,6 +22,7 @@ import { Meter, fullIn } from "./overview.js";
 /** @param {{node: string}} props */
 export function NodePage({ node }) {
 	const loaded = useWatched("nodes");
+	const cluster = useWatched("cluster");
 	const tab = usePlace().query.get("tab") ?? "topics";
 	/** @type {AdminNode | undefined} */
 	const n = loaded.data?.nodes.find((/** @type {AdminNode} */ each) => each.node === node);
@@ -41,12 +42,20 @@ export function NodePage({ node }) {
 				${n.heap_bytes ? html`<${Tile} name="Heap" value=${bytes(n.heap_bytes)} />` : null}
 			</div>
 			<${Facts} node=${n} />
-			<${Tabs} param="tab" current=${tab} tabs=${/** @type {[string, string][]} */ ([["topics", `Topics (${n.totals.topics})`], ...(n.weir ? [["history", "Last hour"], ["cluster", "Cluster"]] : [])])} />
+			<${Tabs} param="tab" current=${tab} tabs=${/** @type {[string, string][]} */ ([["topics", `Topics (${n.totals.topics})`], ...(n.weir ? [["history", "Last hour"]] : []), ...(cluster.data?.enabled ? [["partitions", "Partitions"]] : [])])} />
 			${tab === "topics" ? html`<${Topics} node=${node} tombstones=${n.tombstones} />` : null}
 			${tab === "history" ? html`<${HistoryCharts} of=${{ node }} />` : null}
-			${tab === "cluster" ? html`<${ClusterPart} node=${node} />` : null}`
+			${tab === "partitions" ? html`<${Partitions} node=${node} all=${cluster.data?.partitions ?? []} />` : null}`
 			: html`<div class="panel blank"><h2>No such node</h2><p>${node} is not known: it may have left, or never registered with a lookup service.</p></div>`}
 		<//>`;
+}
+
+/**
+ * The partitions that the node holds a replica of.
+ * @param {{node: string, all: import("../model.js").Partition[]}} props
+ */
+function Partitions({ node, all }) {
+	return html`<${PartitionTable} partitions=${all.filter((p) => p.replicas.some((r) => r.node === node))} empty="This node holds no partition." />`;
 }
 
 /**

@@ -1,12 +1,13 @@
-// All nodes: up or down, how they are, what they hold; and the lookup services.
+// All nodes: up or down, how they are, what they hold; the cluster, where there is one; and the lookup services.
 import { html } from "../html.js";
+import { ClusterNodes, SearchedPartitions, withCluster } from "../cluster.js";
+import { fullIn } from "../disk.js";
 import { bytes, duration, plural, rate, relative, short } from "../format.js";
 import { useWatched } from "../live.js";
 import { Whole } from "../load.js";
 import { Link, address } from "../router.js";
 import { PageHead } from "../shell.js";
 import { Table } from "../table.js";
-import { fullIn } from "./overview.js";
 
 /** @typedef {import("../model.js").AdminNode} AdminNode */
 
@@ -57,14 +58,19 @@ export function NodeTable({ nodes, brief = false }) {
 }
 
 export function NodesPage() {
-	const loaded = useWatched("nodes");
+	const cluster = useWatched("cluster");
+	const loaded = withCluster(useWatched("nodes"), cluster);
+	/** @type {import("../model.js").ClusterEvent | null} */
+	const c = cluster.data;
 	/** @type {import("../model.js").Nodes | null} */
 	const data = loaded.data;
 	return html`<${PageHead} title="Nodes" badges=${html`<span class="muted">${data ? plural(data.nodes.length, "node") : ""}</span>`} />
 		<${Whole} loaded=${loaded} what="nodes">${data ? html`
 			<${NodeTable} nodes=${data.nodes} />
+			${c?.enabled ? html`<section><div class="section-head"><h2>Cluster</h2></div><${ClusterNodes} nodes=${c.nodes} /></section>` : null}
 			${data.lookupds.length > 0 ? html`<section><div class="section-head"><h2>Lookup services</h2></div>
 				<ul class="panel plain-list">${data.lookupds.map((l) => html`<li key=${l.address}><i class=${`dot inline ${l.up ? "good" : "bad"}`}></i>${l.address} <span class="muted">${l.up ? "" : l.error}</span></li>`)}</ul>
-			</section>` : null}` : null}
+			</section>` : null}
+			${c?.enabled ? html`<${SearchedPartitions} partitions=${c.partitions} />` : null}` : null}
 		<//>`;
 }

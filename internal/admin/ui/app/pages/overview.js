@@ -1,5 +1,6 @@
 // The state of everything at a glance.
 import { html } from "../html.js";
+import { Meter, fullIn } from "../disk.js";
 import { bytes, duration, plural, rate, short } from "../format.js";
 import { Charts, useHistory } from "../history.js";
 import { useWatched } from "../live.js";
@@ -69,20 +70,4 @@ function DiskTile({ overview: o }) {
 	const soon = d.full_in_s !== null && d.full_in_s < soonS;
 	return html`<${Tile} name="Disk free" value=${bytes(d.free_bytes)} alarm=${soon}
 		note=${html`<${Meter} disk=${d} /><span class=${soon ? "bad" : undefined} title=${d.node}>${fullIn(d)}</span>`} />`;
-}
-
-/**
- * How full a disk is.
- * @param {{disk: import("../model.js").Disk}} props
- */
-export function Meter({ disk }) {
-	const used = disk.total_bytes > 0 ? 1 - disk.free_bytes / disk.total_bytes : 0;
-	const percent = Math.min(100, Math.max(0, Math.round(used * 100)));
-	return html`<div class=${`meter ${percent >= 95 ? "bad" : percent >= 85 ? "warn" : ""}`} role="meter" aria-label="disk in use"
-		aria-valuemin="0" aria-valuemax="100" aria-valuenow=${percent}><i style=${{ width: `${percent}%` }}></i></div>`;
-}
-
-/** @param {import("../model.js").Disk} disk */
-export function fullIn(disk) {
-	return disk.full_in_s === null ? "not filling" : `full in ${duration(disk.full_in_s)}`;
 }

@@ -1,6 +1,7 @@
-// One topic: its figures, channels, nodes, the last hour, and its log.
+// One topic: its figures, channels, nodes, partitions in a cluster, the last hour, and its log.
 import { html } from "../html.js";
 import { create, empty, pause, remove, tombstone } from "../actions.js";
+import { PartitionTable, withCluster } from "../cluster.js";
 import { bytes, plural, rate, short } from "../format.js";
 import { HistoryCharts } from "../history.js";
 import { lazy } from "../lazy.js";
@@ -20,7 +21,10 @@ const LogBrowser = lazy(() => import("../browser.js"), "LogBrowser");
 
 /** @param {{topic: string}} props */
 export function TopicPage({ topic }) {
-	const loaded = useWatched(`topic:${topic}`);
+	const cluster = useWatched(`cluster:${topic}`);
+	const loaded = withCluster(useWatched(`topic:${topic}`), cluster);
+	/** @type {import("../model.js").Partition[]} */
+	const partitions = cluster.data?.partitions ?? [];
 	const tab = usePlace().query.get("tab") ?? "channels";
 	const mayChange = useMayChange();
 	/** @type {import("../model.js").TopicEvent | null} */
@@ -44,9 +48,10 @@ export function TopicPage({ topic }) {
 				<${Tile} name="Deferred" value=${short(t.totals.deferred)} />
 				<${Tile} name="Messages" value=${short(t.totals.messages)} note=${bytes(t.bytes)} />
 			</div>
-			<${Tabs} param="tab" current=${tab} tabs=${[["channels", `Channels (${t.channels.length})`], ["nodes", `Nodes (${t.nodes.length})`], ["messages", "Messages"], ["history", "Last hour"]]} />
+			<${Tabs} param="tab" current=${tab} tabs=${[["channels", `Channels (${t.channels.length})`], ["nodes", `Nodes (${t.nodes.length})`], ...(partitions.length > 0 ? [["partitions", `Partitions (${partitions.length})`]] : []), ["messages", "Messages"], ["history", "Last hour"]]} />
 			${tab === "channels" ? html`<${Channels} topic=${topic} channels=${t.channels} />` : null}
 			${tab === "nodes" ? html`<${Nodes} topic=${topic} nodes=${t.nodes} reload=${loaded.reload} />` : null}
+			${tab === "partitions" ? html`<${PartitionTable} partitions=${partitions} />` : null}
 			${tab === "messages" ? html`<${LogBrowser} topic=${topic} nodes=${t.nodes} />` : null}
 			${tab === "history" ? html`<${HistoryCharts} of=${{ topic }} />` : null}` : null}
 		<//>`;
