@@ -17,6 +17,7 @@ import (
 	"sync"
 
 	"github.com/weirmq/weir/internal/admin/ui"
+	"github.com/weirmq/weir/internal/httpdoor"
 )
 
 // assets are the page's files, read once. Their path has a hash of them all, so they may be cached for ever; the page itself, which names
@@ -160,7 +161,7 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body := a.plain
-	if a.gzip != nil && takesGzip(r) {
+	if a.gzip != nil && httpdoor.TakesGzip(r) {
 		h.Set("Content-Encoding", "gzip")
 		body = a.gzip
 	}
@@ -169,16 +170,4 @@ func (a *asset) serve(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodHead {
 		w.Write(body)
 	}
-}
-
-// takesGzip reports whether the client says that it can read gzip.
-func takesGzip(r *http.Request) bool {
-	for part := range strings.SplitSeq(r.Header.Get("Accept-Encoding"), ",") {
-		coding, quality, _ := strings.Cut(strings.TrimSpace(part), ";")
-		quality = strings.ReplaceAll(quality, " ", "")
-		if (coding == "gzip" || coding == "*") && quality != "q=0" && quality != "q=0.0" {
-			return true
-		}
-	}
-	return false
 }

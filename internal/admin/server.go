@@ -38,6 +38,7 @@ type Server struct {
 	assets   *assets
 	door     httpdoor.Door
 	mux      httpdoor.Mux
+	answers  http.Handler // mux, compressed
 	http     *http.Server
 	graphite *url.URL
 
@@ -68,6 +69,7 @@ func New(options Options) (*Server, error) {
 	s.graphite, _ = url.Parse(options.GraphiteURL) // Validate looked at it
 	s.door.Logger = options.Logger
 	s.routes()
+	s.answers = httpdoor.Compressed(&s.mux)
 	s.http = httpdoor.NewServer(s, options.Logger)
 	s.stopped, s.stop = context.WithCancel(context.Background())
 	s.startNotices()
@@ -160,7 +162,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, err)
 		return
 	}
-	s.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), whoKey{}, who)))
+	s.answers.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), whoKey{}, who)))
 }
 
 // whoKey finds in a request's context who asks.

@@ -24,6 +24,7 @@ type Server struct {
 	broker  *broker.Broker
 	options Options
 	mux     httpdoor.Mux
+	answers http.Handler // mux, compressed
 	origins http.CrossOriginProtection
 	readC   chan struct{} // holds one for each request that reads a log
 	writeC  chan struct{} // the same of those that bring a message
@@ -43,6 +44,7 @@ func New(b *broker.Broker, syncs *Syncs, options Options) *Server {
 		s.fail(w, &apiError{err.Status, err.Word, "see docs/http-api.md"})
 	}
 	s.routes()
+	s.answers = httpdoor.Compressed(&s.mux)
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.runs.Go(func() { s.sample(ctx) })
@@ -91,7 +93,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, &apiError{http.StatusForbidden, "CROSS_ORIGIN", "the request comes from a page of another site"})
 		return
 	}
-	s.mux.ServeHTTP(w, r)
+	s.answers.ServeHTTP(w, r)
 }
 
 // apiError is an answer other than 200: a status, a word that programs compare, a sentence that people read.

@@ -49,6 +49,7 @@ func NewClient(o Options) *Client {
 		Transport: &http.Transport{
 			DialContext: dialer.DialContext, DialTLSContext: o.DialTLS, TLSHandshakeTimeout: o.ConnectTimeout,
 			MaxIdleConnsPerHost: 4, MaxIdleConns: 512, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: 64 << 10,
+			DisableCompression: true, // nodes are near, and asked often
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
