@@ -49,7 +49,9 @@ func (n *Node) describeCluster(ctx context.Context) api.Cluster {
 		names[t.ID] = t.Name
 	}
 	for _, l := range status.Logs {
-		view.Partitions = append(view.Partitions, describeLog(l, names[l.ID.Topic]))
+		if name, ok := names[l.ID.Topic]; ok || l.ID.Topic == 0 { // one that is being deleted has no name any more, and is not the catalog
+			view.Partitions = append(view.Partitions, describeLog(l, name))
+		}
 	}
 	return view
 }

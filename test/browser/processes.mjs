@@ -146,3 +146,17 @@ export async function eventually(what, condition, patienceMs = 10_000) {
 	}
 	throw new Error(`not within ${patienceMs} ms: ${what} (last: ${JSON.stringify(last)})`);
 }
+
+/** A cluster of nodes, each with a loopback address of its own and the usual ports. */
+export async function startCluster(t, size = 3) {
+	const net = 1 + Math.floor(Math.random() * 250);
+	const hosts = Array.from({ length: size }, (_, i) => `127.78.${net}.${i + 1}`);
+	const nodes = hosts.map((host) => {
+		const dir = mkdtempSync(join(tmpdir(), "weir-browser-data-"));
+		atEnd(t, () => rmSync(dir, { recursive: true, force: true }));
+		const p = new Process(t, weir, ["serve", "--listen", host, "--data-path", dir, "--join", hosts.join(","), "--admin-address", ""]);
+		return Object.assign(p, { tcp: `${host}:4150`, http: `${host}:4151`, lookup: `${host}:4161` });
+	});
+	await Promise.all(nodes.map((n) => n.ready(`http://${n.http}/ping`)));
+	return nodes;
+}

@@ -223,18 +223,22 @@ func (m *merger) mergePartition(at place, said map[uint64]*upstream.PartitionVie
 	}
 	out := partition{Key: fmt.Sprintf("%s/%s/%d", m.cluster, at.topic, at.partition), Topic: at.topic, Partition: at.partition,
 		Preferred: names[newest.Preferred], Replicas: []replica{}}
-	if led != nil && led.Term >= newest.Term {
+	if led != nil && led.Term < newest.Term {
+		led = nil // it was, and does not know yet that it is not any more
+	}
+	m.countLeader(cmp.Or(led, newest))
+	if led != nil {
 		out.Leader = names[led.Leader]
 		for _, r := range led.Replicas {
 			lag := r.Lag
 			out.Replicas = append(out.Replicas, replica{Node: names[r.Node], Lag: &lag, State: r.State, Active: r.Active})
-			m.count(r.Node, at, led, lag)
+			m.countReplica(r.Node, lag)
 		}
 	} else {
 		out.Leader = names[newest.Leader]
 		for _, id := range holders {
 			out.Replicas = append(out.Replicas, replica{Node: names[id]})
-			m.count(id, at, newest, 0)
+			m.countReplica(id, 0)
 		}
 		if out.Leader == "" {
 			problems = append(problems, "no leader")
@@ -247,19 +251,21 @@ func (m *merger) mergePartition(at place, said map[uint64]*upstream.PartitionVie
 	return out
 }
 
-// count adds a replica to the figures of its node.
-func (m *merger) count(id uint64, at place, p *upstream.PartitionView, lag uint64) {
-	n := m.nodes[id]
-	if n == nil {
-		return
-	}
-	n.Replicas++
-	n.WorstLag = max(n.WorstLag, lag)
-	if p.Leader == id {
+// countLeader adds a partition to the figures of who leads it and of who should.
+func (m *merger) countLeader(p *upstream.PartitionView) {
+	if n := m.nodes[p.Leader]; n != nil {
 		n.Leads++
 	}
-	if p.Preferred == id && at.topic != "" {
+	if n := m.nodes[p.Preferred]; n != nil && p.Topic != "" { // any node may lead the catalog
 		n.ShouldLead++
+	}
+}
+
+// countReplica adds a replica to the figures of its node.
+func (m *merger) countReplica(id, lag uint64) {
+	if n := m.nodes[id]; n != nil {
+		n.Replicas++
+		n.WorstLag = max(n.WorstLag, lag)
 	}
 }
 
