@@ -129,9 +129,15 @@ func (b *Broker) openTopics(present map[LogID]bool) error {
 	return nil
 }
 
-// openTopic opens the replicas of a topic that this node holds. One that cannot be opened stands still.
+// openTopic opens the replicas of a topic that this node holds, and tells the cluster who holds each, that other partitions' leaders are
+// found too. A replica that cannot be opened stands still.
 func (b *Broker) openTopic(ct catalog.Topic, missing bool) *Topic {
 	t := newTopic(b, ct)
+	if c := b.options.Cluster; c != nil && !t.ephemeral {
+		for i, at := range ct.Placement {
+			c.Place(LogID{ct.ID, uint16(i)}, at, ct.Local)
+		}
+	}
 	for _, p := range t.parts {
 		var err error
 		if missing {
@@ -148,11 +154,7 @@ func (b *Broker) openTopic(ct catalog.Topic, missing bool) *Topic {
 }
 
 func (b *Broker) openPartition(p *partition, ct catalog.Topic) error {
-	id := LogID{ct.ID, p.number}
-	if c := b.options.Cluster; c != nil && !p.topic.ephemeral {
-		c.Place(id, ct.Placement[p.number], ct.Local)
-	}
-	if err := p.open(b.logs, id); err != nil {
+	if err := p.open(b.logs, LogID{ct.ID, p.number}); err != nil {
 		return fmt.Errorf("open topic %s: %w", ct.Name, err)
 	}
 	return nil

@@ -16,9 +16,11 @@ var ErrNoLeader = errors.New("no leader: a majority of the replicas cannot be re
 type Cluster interface {
 	// Self returns this node's id.
 	Self() catalog.NodeID
-	// Place tells who holds a partition, local that the topic is: before Logs.Open of a log that this node holds a replica of,
-	// and again for each change. The catalog's log, which all nodes hold, has no placement. It does not block.
+	// Place tells who holds a partition, this node or not, local that the topic is: before Logs.Open of a log that this node holds a
+	// replica of, and again for each change. The catalog's log, which all nodes hold, has no placement. It does not block.
 	Place(id LogID, p catalog.Partition, local bool)
+	// Displace forgets a partition whose topic is deleted, after Logs.Delete of this node's replica. It does not block.
+	Displace(id LogID)
 	// Leader returns the node that leads a log as far as is known here; 0 if none is known. That of a local topic's
 	// partition is the one that holds it, while it can be reached. It does not block: publishers ask for each batch.
 	Leader(id LogID) catalog.NodeID

@@ -82,6 +82,11 @@ func (b *Broker) remove(t *Topic) error {
 			errs = append(errs, fmt.Errorf("delete the log of %s: %w", t.name, err))
 		}
 	}
+	if c := b.options.Cluster; c != nil && !t.ephemeral {
+		for number := range t.partitions {
+			c.Displace(LogID{t.id, number})
+		}
+	}
 	return errors.Join(errs...)
 }
 

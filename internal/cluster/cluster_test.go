@@ -141,6 +141,21 @@ func publish(topic *broker.Topic, bodies ...string) error {
 	return <-done
 }
 
+// TestChangesReachPartitionsHeldElsewhere creates channels on five nodes, of which each holds three of five partitions; then again
+// while one is down, whose partition others lead by then.
+func TestChangesReachPartitionsHeldElsewhere(t *testing.T) {
+	ns := startNodes(t, 5, commitlog.SyncOS)
+	topic, err := ns.up[1].broker.CreateTopic(t.Context(), "orders")
+	ns.check(err)
+	_, err = topic.CreateChannel(t.Context(), "audit")
+	ns.check(err)
+	ns.up[2].stop(t)
+	delete(ns.up, 2)
+	_, err = topic.CreateChannel(t.Context(), "work")
+	ns.check(err)
+	ns.check(ns.up[1].broker.DeleteTopic(t.Context(), "orders"))
+}
+
 func TestAMessagePublishedAnywhereIsInTheCluster(t *testing.T) {
 	ns := startNodes(t, 3, commitlog.SyncAlways)
 	ctx := t.Context()

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/catalog"
@@ -83,8 +84,12 @@ func (c *Cluster) Leader(id broker.LogID) catalog.NodeID {
 func (c *Cluster) notLeader(id broker.LogID, node catalog.NodeID) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p := c.places[id]; p != nil && p.nodes[p.turn%len(p.nodes)] == node {
-		p.turn++
+	p := c.places[id]
+	if p == nil {
+		return
+	}
+	if i := slices.Index(p.nodes, node); i >= 0 {
+		p.turn = i + 1
 	}
 }
 
@@ -117,6 +122,12 @@ func (c *Cluster) open(id broker.LogID, m broker.Machine) (broker.Log, error) {
 // Delete implements broker.Logs.
 func (c *Cluster) Delete(id broker.LogID) error {
 	err := c.groups.Delete(id)
+	c.Displace(id)
+	return err
+}
+
+// Displace implements broker.Cluster.
+func (c *Cluster) Displace(id broker.LogID) {
 	c.mu.Lock()
 	delete(c.places, id)
 	delete(c.refusals, id)
@@ -126,7 +137,6 @@ func (c *Cluster) Delete(id broker.LogID) error {
 	if r != nil {
 		r.wake()
 	}
-	return err
 }
 
 // List implements broker.Logs.

@@ -163,6 +163,9 @@ func (m *Member) Self() catalog.NodeID { return m.id }
 // Place implements broker.Cluster.
 func (m *Member) Place(broker.LogID, catalog.Partition, bool) {}
 
+// Displace implements broker.Cluster.
+func (m *Member) Displace(broker.LogID) {}
+
 // Leader implements broker.Cluster.
 func (m *Member) Leader(id broker.LogID) catalog.NodeID {
 	if l := m.cluster.leader(id); l != nil {
