@@ -32,6 +32,8 @@ type Spec struct {
 	Env   []string // added to the environment of the test
 	Dir   string
 	Stdin io.Reader // nil = nothing
+	// DieWithThread has the kernel kill the process when the thread that calls Start ends; the caller has locked itself to it.
+	DieWithThread bool
 }
 
 // Start runs a program.
@@ -40,6 +42,9 @@ func Start(s Spec) (*Process, error) {
 	p.cmd.Env = append(os.Environ(), s.Env...)
 	p.cmd.Dir = s.Dir
 	p.cmd.Stdin = s.Stdin
+	if s.DieWithThread {
+		p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	}
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
 	p.cmd.WaitDelay = 5 * time.Second // for children that keep the output open
 	if err := p.cmd.Start(); err != nil {
