@@ -376,3 +376,22 @@ func TestGuardWithoutAuthorityKnowsOnlyItsTokens(t *testing.T) {
 		t.Errorf("got %d", w.Code)
 	}
 }
+
+// The secret is in the question's URL, which net/http would name to the server that it is sent on to.
+func TestRedirectsDoNotPassTheSecretOn(t *testing.T) {
+	var referer atomic.Value
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		referer.Store(r.Referer())
+		io.WriteString(w, grantsJSON(1, everything))
+	}))
+	defer other.Close()
+	first := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusFound))
+	defer first.Close()
+	a := newAuthority(t, AuthorityOptions{Addresses: []string{address(first)}})
+	if _, err := a.Ask(t.Context(), Caller{Secret: secret}); err != nil {
+		t.Fatal(err)
+	}
+	if got := referer.Load(); got != "" {
+		t.Errorf("the other server is told %q", got)
+	}
+}

@@ -79,9 +79,21 @@ func NewAuthority(options AuthorityOptions) (*Authority, error) {
 	}
 	return &Authority{
 		options:  options,
-		client:   &http.Client{Transport: transport, Timeout: options.RequestTimeout},
+		client:   &http.Client{Transport: transport, Timeout: options.RequestTimeout, CheckRedirect: redirect},
 		queriesC: make(chan struct{}, maxQueries),
 	}, nil
+}
+
+// maxRedirects bounds how often a question is sent on, net/http's.
+const maxRedirects = 10
+
+// redirect lets a question be sent on, without the URL of the one before, which holds the secret.
+func redirect(next *http.Request, before []*http.Request) error {
+	next.Header.Del("Referer")
+	if len(before) >= maxRedirects {
+		return fmt.Errorf("sent on more than %d times", maxRedirects)
+	}
+	return nil
 }
 
 // Caller is who shows a secret.
