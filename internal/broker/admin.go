@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/weirmq/weir/internal/catalog"
 )
@@ -42,6 +43,37 @@ func (b *Broker) CreatePlaced(ctx context.Context, name string, w catalog.Wish) 
 		return nil, fmt.Errorf("create topic %s: %w", name, err)
 	}
 	return t, nil
+}
+
+// shownWithin is how long a node of a cluster may take to show a topic that was created at another one.
+const shownWithin = 250 * time.Millisecond
+
+// FindTopic returns the topic of that name, or ErrTopicNotFound. In a cluster it waits a moment for one that is not here, which may have
+// been created at another node just now.
+func (b *Broker) FindTopic(ctx context.Context, name string) (*Topic, error) {
+	t, ok := shown(ctx, b, func() (*Topic, bool) { return b.Topic(name) })
+	if !ok {
+		return nil, ErrTopicNotFound
+	}
+	return t, nil
+}
+
+// FindChannel does so for a channel: ErrChannelNotFound.
+func (t *Topic) FindChannel(ctx context.Context, name string) (*Channel, error) {
+	ch, ok := shown(ctx, t.broker, func() (*Channel, bool) { return t.Channel(name) })
+	if !ok {
+		return nil, ErrChannelNotFound
+	}
+	return ch, nil
+}
+
+// shown looks until something is found, a moment has passed, or ctx ends; on a lone node, once.
+func shown[T any](ctx context.Context, b *Broker, find func() (T, bool)) (T, bool) {
+	found, ok := find()
+	for begun := time.Now(); !ok && b.options.Cluster != nil && time.Since(begun) < shownWithin && ctx.Err() == nil; found, ok = find() {
+		time.Sleep(shownWithin / 50)
+	}
+	return found, ok
 }
 
 // createAlone makes the log, then the catalog entry, then opens the topic: a crash in between leaves an unclaimed log. The

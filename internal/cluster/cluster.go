@@ -135,6 +135,7 @@ func (c *Cluster) peerUp(node catalog.NodeID) {
 	close(c.wake)
 	c.wake = make(chan struct{})
 	c.mu.Unlock()
+	c.groups.Up(node)
 }
 
 func (c *Cluster) peerDown(node catalog.NodeID) {

@@ -186,3 +186,18 @@ func TestAMessagePublishedAnywhereIsInTheCluster(t *testing.T) {
 		t.Fatalf("the channel holds %d messages over all nodes, want 90", depth)
 	}
 }
+
+func TestATopicCreatedAtOneNodeIsFoundAtAnother(t *testing.T) {
+	ns := startNodes(t, 3, commitlog.SyncAlways)
+	for i := range 20 {
+		name := fmt.Sprint("t", i)
+		_, err := ns.up[catalog.NodeID(1+i%3)].broker.CreateTopic(t.Context(), name)
+		ns.check(err)
+		if _, err := ns.up[catalog.NodeID(1+(i+1)%3)].broker.FindTopic(t.Context(), name); err != nil {
+			t.Fatalf("topic %d: %v", i, err)
+		}
+	}
+	if _, err := ns.up[1].broker.FindTopic(t.Context(), "never"); !errors.Is(err, broker.ErrTopicNotFound) {
+		t.Fatal(err)
+	}
+}

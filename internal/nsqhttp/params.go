@@ -50,11 +50,7 @@ func (s *Server) existingTopic(r *http.Request) (*broker.Topic, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, ok := s.broker.Topic(name)
-	if !ok {
-		return nil, broker.ErrTopicNotFound
-	}
-	return t, nil
+	return s.broker.FindTopic(r.Context(), name)
 }
 
 // topicAndChannel finds the topic and returns the name of the channel that the request is about.
@@ -74,9 +70,9 @@ func (s *Server) topicAndChannel(r *http.Request) (*broker.Topic, string, error)
 	case !broker.ValidChannelName(params.Get("channel")):
 		return nil, "", httpdoor.NewError(http.StatusBadRequest, "INVALID_ARG_CHANNEL")
 	}
-	t, ok := s.broker.Topic(topic)
-	if !ok {
-		return nil, "", broker.ErrTopicNotFound
+	t, err := s.broker.FindTopic(r.Context(), topic)
+	if err != nil {
+		return nil, "", err
 	}
 	return t, params.Get("channel"), nil
 }
@@ -87,9 +83,5 @@ func (s *Server) existingChannel(r *http.Request) (*broker.Channel, error) {
 	if err != nil {
 		return nil, err
 	}
-	ch, ok := t.Channel(name)
-	if !ok {
-		return nil, broker.ErrChannelNotFound
-	}
-	return ch, nil
+	return t.FindChannel(r.Context(), name)
 }

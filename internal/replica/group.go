@@ -120,16 +120,15 @@ func (g *Group) Start(above record.Index) error {
 	if err := g.startRaft(uint64(above)); err != nil {
 		return fmt.Errorf("start replica %d of log %016x-%d: %w", g.config.Self, g.id.Topic, g.id.Partition, err)
 	}
-	isNew := g.saved.term == 0
 	g.groups.add(g)
-	g.encourage(isNew)
+	g.encourage()
 	return nil
 }
 
-// encourage lets the preferred replica of a new group seek election at once, again and again until there is a leader: the others
-// may not have opened their logs yet.
-func (g *Group) encourage(isNew bool) {
-	if !isNew || g.config.Preferred != g.config.Self {
+// encourage lets the preferred replica seek election at once, and again a few times, as long as there is no leader: the others may not
+// have opened their logs yet. Where there is a leader that this replica has only not heard of, the others do not listen.
+func (g *Group) encourage() {
+	if g.config.Preferred != g.config.Self {
 		return
 	}
 	const first, last = 5 * time.Millisecond, 200 * time.Millisecond

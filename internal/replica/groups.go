@@ -243,6 +243,9 @@ func (gs *Groups) Leader(id LogID) catalog.NodeID {
 	return 0
 }
 
+// Up reports that a node is there: logs without a leader may get one now.
+func (gs *Groups) Up(catalog.NodeID) { gs.each((*Group).encourage) }
+
 // Down reports that a node is gone: the logs that it led get other leaders at once, where waiting would take seconds.
 func (gs *Groups) Down(node catalog.NodeID) {
 	gs.each(func(g *Group) { g.call(func() { g.nodeDown(node) }) })
