@@ -124,11 +124,11 @@ func printCluster(w io.Writer, view api.Cluster, views map[catalog.NodeID]api.Cl
 	for _, n := range view.Nodes {
 		state := "up"
 		switch {
-		case n.Stopping:
-			state = "stopping"
 		case !n.Up:
 			state = "down"
 			problems = append(problems, fmt.Sprintf("node %d is down: %s", n.ID, n.Problem))
+		case n.Stopping:
+			state = "stopping"
 		case n.ID == view.Self:
 		case n.HTTPPort == 0:
 			problems = append(problems, fmt.Sprintf("node %d was not asked: node %d does not know its HTTP address", n.ID, view.Self))
