@@ -45,6 +45,7 @@ type point struct {
 // ring holds the last points of one thing, and the counters at the last of them.
 type ring struct {
 	points []point // grows to its bound, then goes round
+	quiet  int     // points before any that is not zero, in place of them: most of 1,000 topics are quiet
 	next   int
 	most   int
 	last   figures
@@ -54,7 +55,7 @@ type ring struct {
 // add appends a step; a ring that missed some begins anew.
 func (r *ring) add(step int64, f figures, seconds float64) {
 	if r.seen == 0 || r.seen != step-1 || seconds <= 0 {
-		r.last, r.seen, r.points, r.next = f, step, r.points[:0], 0
+		r.last, r.seen, r.points, r.next, r.quiet = f, step, r.points[:0], 0, 0
 		return
 	}
 	rate := func(now, before int64) float32 { return float32(max(0, float64(now-before)) / seconds) }
@@ -63,6 +64,13 @@ func (r *ring) add(step int64, f figures, seconds float64) {
 		depth: float32(f.depth), inFlight: float32(f.inFlight), deferred: float32(f.deferred), syncP99: float32(f.syncP99), diskFree: float32(f.diskFree),
 	}
 	r.last, r.seen = f, step
+	if len(r.points) == 0 && p == (point{}) {
+		r.quiet = min(r.quiet+1, r.most)
+		return
+	}
+	if r.quiet > 0 {
+		r.points, r.quiet = make([]point, r.quiet), 0
+	}
 	if len(r.points) < r.most {
 		r.points = append(r.points, p)
 		return
@@ -71,8 +79,14 @@ func (r *ring) add(step int64, f figures, seconds float64) {
 	r.next = (r.next + 1) % r.most
 }
 
+// count returns how many points there are.
+func (r *ring) count() int { return r.quiet + len(r.points) }
+
 // each calls fn for the points, oldest first.
 func (r *ring) each(fn func(*point)) {
+	for range r.quiet {
+		fn(&point{})
+	}
 	for i := range r.points {
 		fn(&r.points[(r.next+i)%len(r.points)])
 	}
@@ -305,7 +319,7 @@ func newHour(r *ring, end time.Time, step time.Duration, most int, node bool) *h
 			break
 		}
 		values := make([]*float64, 0, most)
-		for range most - len(r.points) {
+		for range most - r.count() {
 			values = append(values, nil)
 		}
 		r.each(func(p *point) {

@@ -38,7 +38,8 @@ type Options struct {
 	// NodeStep and Step are how far apart the points of the history are, of the node and of topics and channels. Defaults 5s and 30s.
 	NodeStep time.Duration
 	Step     time.Duration
-	// MaxSeries bounds the topics and channels whose history is kept. Default 4,096, which takes at most 14 MiB.
+	// MaxSeries bounds the topics and channels whose history is kept. Default 4,096, which take at most
+	// 18 MiB; those on which nothing happens take none.
 	MaxSeries int
 }
 
