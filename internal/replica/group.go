@@ -95,6 +95,7 @@ type inbox struct {
 	idle        *sync.Cond // outstanding has become 0
 	proposals   []*broker.Proposal
 	messages    []*raftpb.Message // of other replicas
+	bytes       int               // of the messages
 	responses   []*raftpb.Message // what Raft is to hear about what it wanted stored
 	ticks       int
 	calls       []func()
@@ -205,25 +206,29 @@ func (g *Group) call(fn func()) {
 // wake has a worker make a pass.
 func (g *Group) wake() { g.groups.workers.enqueue(g) }
 
-// receive takes a message of another replica.
-func (g *Group) receive(m *raftpb.Message) {
+// receive takes a message of another replica, which came in a frame of so many bytes.
+func (g *Group) receive(m *raftpb.Message, bytes int) {
 	g.inbox.Lock()
-	if g.inbox.failed == nil && !g.inbox.closed && len(g.inbox.messages) < inboxMessages {
-		g.inbox.messages = append(g.inbox.messages, m)
+	b := &g.inbox
+	if b.failed == nil && !b.closed && len(b.messages) < inboxMessages && b.bytes < inboxBytes {
+		b.messages, b.bytes = append(b.messages, m), b.bytes+bytes
 	}
 	g.inbox.Unlock()
 	g.wake()
 }
 
-// inboxMessages bounds the messages that wait for a pass; Raft repeats what is dropped.
-const inboxMessages = 4096
+// What waits for a pass of one group is bounded, in messages and in bytes; Raft repeats what is dropped.
+const (
+	inboxMessages = 4096
+	inboxBytes    = 2 * inflightBytes
+)
 
 func (g *Group) take() work {
 	g.inbox.Lock()
 	defer g.inbox.Unlock()
 	b := &g.inbox
 	w := work{b.proposals, b.messages, b.responses, b.ticks, b.calls}
-	b.proposals, b.messages, b.responses, b.ticks, b.calls = nil, nil, nil, 0, nil
+	b.proposals, b.messages, b.bytes, b.responses, b.ticks, b.calls = nil, nil, 0, nil, 0, nil
 	return w
 }
 

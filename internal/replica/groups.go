@@ -230,7 +230,7 @@ func (gs *Groups) Receive(from catalog.NodeID, frame []byte) error {
 	case g == nil, m.GetTo() != g.config.Self, g.config.Replicas[m.GetFrom()] != from:
 	case m.GetType() == raftpb.MsgTimeoutNow && (gs.stopping.Load() || gs.space.low.Load()): // it would not serve: somebody else may
 	default:
-		g.receive(m)
+		g.receive(m, len(frame))
 	}
 	return nil
 }

@@ -2,6 +2,8 @@ package replica
 
 import (
 	"fmt"
+	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"go.etcd.io/raft/v3"
@@ -20,6 +22,7 @@ func (g *Group) pass() {
 	}
 	defer func() {
 		if cause := recover(); cause != nil {
+			g.logger.Error("a pass has failed; please report it", slog.Any("cause", cause), slog.String("stack", string(debug.Stack())))
 			g.fail(fmt.Errorf("%w: %v", errRaft, cause))
 			g.refuse(w.proposals, g.failed()) // Raft has none of them, or has not passed them on
 		}
