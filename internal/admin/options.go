@@ -58,6 +58,9 @@ type Options struct {
 	AdminUsers []string
 	// Tokens are accepted for logging in. nil: nobody has to log in.
 	Tokens access.Tokens
+	// Hosts are names, besides localhost, addresses and the machine's own name, by which a page on the loopback interface may be asked if
+	// nobody has to log in.
+	Hosts []string
 	// Bodies says who sees message bodies. Default access.BodiesAdmin.
 	Bodies access.Bodies
 

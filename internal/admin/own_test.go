@@ -1,10 +1,14 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -196,5 +200,48 @@ func TestLookupListsWhatNobodyProduces(t *testing.T) {
 	_, answer := ask(t, s, "GET", "/api/v1/lookup", "")
 	if fmt.Sprint(answer["topics"]) != "[map[channels:[old] topic:gone]]" || len(answer["lookupds"].([]any)) != 1 {
 		t.Errorf("%v", answer)
+	}
+}
+
+// TestOpenPageOnLoopbackRefusesForeignNames: a site can give its own name our address (DNS rebinding), and its scripts are then of the same
+// origin as the page; where nobody logs in, the name is what tells them apart.
+func TestOpenPageOnLoopbackRefusesForeignNames(t *testing.T) {
+	_, _, l := places(t)
+	for _, c := range []struct {
+		host, local string
+		tokens      bool
+		want        int
+	}{
+		{"evil.example.com:4171", "127.0.0.1:4171", false, 403},
+		{"evil.example.com", "[::1]:4171", false, 403},
+		{"127.0.0.1.evil.example.com:4171", "127.0.0.1:4171", false, 403},
+		{"127.0.0.1:4171", "127.0.0.1:4171", false, 200},
+		{"[::1]:4171", "[::1]:4171", false, 200},
+		{"localhost:4171", "127.0.0.1:4171", false, 200},
+		{"weir.localhost", "127.0.0.1:4171", false, 200},
+		{"admin", "127.0.0.1:4171", false, 200},
+		{"Queue.Example.com", "127.0.0.1:4171", false, 200}, // as set up
+		{"evil.example.com:4171", "10.0.0.7:4171", false, 200},
+		{"evil.example.com:4171", "127.0.0.1:4171", true, 200}, // the cookie is not sent to that name
+	} {
+		o := Options{Lookupds: []string{l.address()}, Hosts: []string{"queue.example.com"}}
+		if c.tokens {
+			o.Tokens = tokens(t)
+		}
+		s := newServer(t, o)
+		for _, method := range []string{"GET", "POST"} {
+			r := httptest.NewRequest(method, "/api/v1/session", nil)
+			if method == "POST" {
+				r = httptest.NewRequest(method, "/api/v1/logout", nil)
+			}
+			r.Host = c.host
+			local := net.TCPAddrFromAddrPort(netip.MustParseAddrPort(c.local))
+			r = r.WithContext(context.WithValue(r.Context(), http.LocalAddrContextKey, local))
+			w := httptest.NewRecorder()
+			s.ServeHTTP(w, r)
+			if w.Code != c.want || c.want == 403 && !strings.Contains(w.Body.String(), "FOREIGN_HOST") {
+				t.Errorf("%s %s at %s: %d %s", method, c.host, c.local, w.Code, w.Body)
+			}
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"path"
 	"runtime/debug"
 	"sync"
@@ -62,8 +63,12 @@ func New(options Options) (*Server, error) {
 		UserAgent: "nsqadmin/" + options.Version, Token: options.NodeToken,
 	})
 	s.assets = newAssets(options.BasePath, options.DevStaticDir)
+	hosts := append([]string{}, options.Hosts...)
+	if name, err := os.Hostname(); err == nil {
+		hosts = append(hosts, name)
+	}
 	s.guard = access.NewGuard(access.Options{
-		Tokens: options.Tokens, Header: options.ACLHeader, AdminUsers: options.AdminUsers, Bodies: options.Bodies, CookiePath: s.assets.base,
+		Tokens: options.Tokens, Header: options.ACLHeader, AdminUsers: options.AdminUsers, Bodies: options.Bodies, Hosts: hosts, CookiePath: s.assets.base,
 	})
 	s.hub = live.NewHub(s.client, s.places, options.Interval)
 	s.graphite, _ = url.Parse(options.GraphiteURL) // Validate looked at it
@@ -209,6 +214,8 @@ func (s *Server) refuse(w http.ResponseWriter, err error) {
 		word = "BAD_TOKEN"
 	case errors.Is(err, access.ErrTooMany):
 		status, word = http.StatusTooManyRequests, "TOO_MANY_ATTEMPTS"
+	case errors.Is(err, access.ErrForeignHost):
+		word = "FOREIGN_HOST"
 	case errors.Is(err, access.ErrCrossOrigin):
 		word = "CROSS_ORIGIN"
 	case errors.Is(err, access.ErrCSRF):

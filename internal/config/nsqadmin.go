@@ -93,6 +93,7 @@ func adminUsers(s *Set, o *admin.Options) {
 
 // adminAccess defines who may log in.
 func adminAccess(s *Set, o *admin.Options, tokenFile *string) {
+	s.List(&o.Hosts, "admin-host", "NAME", "name that a proxy on this machine passes on; may be repeated. Needed only where nobody logs in")
 	s.String(tokenFile, "admin-token-file", "FILE", "tokens to log in with; a line is NAME ROLE TOKEN, roles are admin, read, read+bodies")
 	s.Func("message-bodies", "admin|all|none", "admin", "admin, all or none", "who sees the bodies of messages",
 		func(v string) error {

@@ -13,6 +13,7 @@ import (
 var (
 	ErrBadToken    = errors.New("no such token")
 	ErrTooMany     = errors.New("too many attempts to log in; wait a second")
+	ErrForeignHost = errors.New("the page is asked for by a name that is not this machine's; --admin-host allows it")
 	ErrCrossOrigin = errors.New("the request comes from a page of another site")
 	ErrCSRF        = errors.New("the header X-CSRF-Token is missing or not that of the session")
 )
@@ -34,6 +35,8 @@ type Options struct {
 	AdminUsers []string
 	// Bodies says who sees message bodies. Default BodiesAdmin.
 	Bodies Bodies
+	// Hosts are names, besides localhost and addresses, by which a page on the loopback interface may be asked.
+	Hosts []string
 	// CookiePath is the path below which the cookie is sent, with a slash at both ends.
 	CookiePath string
 	// Now reads the clock. Default time.Now.
@@ -105,9 +108,12 @@ func (g *Guard) who(h holder) Who {
 	return w
 }
 
-// Check refuses a request that would change something if a browser sends it for another site, or if it has a session's cookie and not
-// its CSRF token. Errors: ErrCrossOrigin, ErrCSRF.
+// Check refuses a request that asks by a foreign name where nobody has to log in, and one that would change something if a browser sends it for another site, or if it has a session's cookie and not
+// its CSRF token. Errors: ErrForeignHost, ErrCrossOrigin, ErrCSRF.
 func (g *Guard) Check(r *http.Request, who *Who) error {
+	if g.foreignHost(r) {
+		return ErrForeignHost
+	}
 	if g.origins.Check(r) != nil {
 		return ErrCrossOrigin
 	}
