@@ -209,3 +209,15 @@ func TestStopSaysGoodbye(t *testing.T) {
 		t.Errorf("%v", bye)
 	}
 }
+
+// TestSlowNodeHidesNothingOfTheOthers: what a page shows besides the tables is asked of each node on its own.
+func TestSlowNodeHidesNothingOfTheOthers(t *testing.T) {
+	_, b, l := places(t)
+	b.delay = 3 * time.Second
+	_, base := startPage(t, Options{Lookupds: []string{l.address()}, Interval: 20 * time.Millisecond})
+	p := openPage(t, base, "watch=channel:orders:audit")
+	channel := p.next("channel")
+	if channel["missing"] != false || len(channel["consumers"].([]any)) != 1 || len(channel["warnings"].([]any)) != 1 {
+		t.Errorf("channel: %v", channel)
+	}
+}

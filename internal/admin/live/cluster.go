@@ -2,7 +2,6 @@ package live
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -68,24 +67,14 @@ func (p *partition) equal(other *partition) bool {
 		})
 }
 
-// clusterEvent asks the nodes for their clusters, and puts together what they say.
-func (p *Picture) clusterEvent(ctx context.Context, client *upstream.Client) *ClusterEvent {
-	var asked []*upstream.Node
-	for _, n := range p.Nodes {
-		if n.Weir != nil {
-			asked = append(asked, n.Node)
-		}
+// clusterEvent puts together what the nodes say of their clusters.
+func (p *Picture) clusterEvent() *ClusterEvent {
+	views := make([]*upstream.ClusterView, len(p.Nodes))
+	for i, n := range p.Nodes {
+		views[i] = n.cluster
 	}
-	views := make([]*upstream.ClusterView, len(asked))
-	failures := client.Each(ctx, asked, func(ctx context.Context, i int, n *upstream.Node) (err error) {
-		views[i], err = client.Cluster(ctx, n.Address)
-		return err
-	})
 	e := mergeClusters(views)
-	e.Warnings = unique(slices.Concat([]string{}, p.Warnings, failures.Texts(), e.Warnings))
-	if e.Warnings == nil {
-		e.Warnings = []string{}
-	}
+	e.Warnings = unique(append(p.warnings(), e.Warnings...))
 	return e
 }
 

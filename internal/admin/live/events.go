@@ -2,7 +2,6 @@ package live
 
 import (
 	"cmp"
-	"context"
 	"maps"
 	"slices"
 
@@ -319,28 +318,15 @@ type consumer struct {
 	Snappy        bool   `json:"snappy"`
 }
 
-// channelEvent describes one channel; its consumers are asked for.
-func (p *Picture) channelEvent(ctx context.Context, client *upstream.Client, target upstream.Target) *ChannelEvent {
+// channelEvent describes one channel.
+func (p *Picture) channelEvent(target upstream.Target) *ChannelEvent {
 	e := &ChannelEvent{Topic: target.Topic, Channel: ChannelFigures{Channel: target.Channel}, Nodes: []channelAtNode{}, Consumers: []consumer{}}
-	var nodes []*NodeState
 	for _, n := range p.Nodes {
-		if n.Stats != nil && slices.ContainsFunc(n.Stats.Topics, func(t upstream.NodeTopic) bool { return t.TopicName == target.Topic }) {
-			nodes = append(nodes, n)
+		if answer := n.consumers[target]; answer != nil && len(answer.Topics) > 0 && len(answer.Topics[0].Channels) > 0 {
+			e.addNode(n, &answer.Topics[0].Channels[0])
 		}
 	}
-	answers := make([]*upstream.NodeStats, len(nodes))
-	failures := client.Each(ctx, states(nodes), func(ctx context.Context, i int, n *upstream.Node) error {
-		var err error
-		answers[i], err = client.Stats(ctx, n.Address, upstream.Ask{Topic: target.Topic, Channel: target.Channel, Clients: true})
-		return err
-	})
-	for i, answer := range answers {
-		if answer == nil || len(answer.Topics) == 0 || len(answer.Topics[0].Channels) == 0 {
-			continue
-		}
-		e.addNode(nodes[i], &answer.Topics[0].Channels[0])
-	}
-	e.Warnings = unique(append(slices.Clone(p.Warnings), failures.Texts()...))
+	e.Warnings = p.warnings()
 	e.Missing = len(e.Nodes) == 0
 	if s := p.topics[target.Topic]; s != nil && s.channels[target.Channel] != nil {
 		e.Channel.Rates = s.channels[target.Channel].Rates
@@ -364,12 +350,4 @@ func (e *ChannelEvent) addNode(n *NodeState, ch *upstream.NodeChannel) {
 			Connected: c.ConnectTime * 1000, SampleRate: c.SampleRate, TLS: c.TLS, Deflate: c.Deflate, Snappy: c.Snappy,
 		})
 	}
-}
-
-func states(nodes []*NodeState) []*upstream.Node {
-	list := make([]*upstream.Node, len(nodes))
-	for i, n := range nodes {
-		list[i] = n.Node
-	}
-	return list
 }

@@ -69,6 +69,10 @@ type NodeState struct {
 	Weir   *WeirNode // nil of a stock node
 	Totals Totals
 	Rates  Rates
+
+	consumers map[upstream.Target]*upstream.NodeStats // of watched channels
+	cluster   *upstream.ClusterView                   // nil if nobody wants it, or the node did not say
+	silent    []error                                 // about what else it did not answer
 }
 
 // WeirNode is what only Weir's nodes tell of themselves: the answer of /v1/node, as far as it is shown.
@@ -131,7 +135,7 @@ func (c *collector) collect(ctx context.Context, patience time.Duration, more ex
 		if n.Down != nil {
 			return nil // it is among the failures already
 		}
-		p.Nodes[i].ask(ctx, c.client)
+		p.Nodes[i].ask(ctx, c.client, &more)
 		return p.Nodes[i].Err
 	})
 	asking.Wait()
@@ -142,16 +146,16 @@ func (c *collector) collect(ctx context.Context, patience time.Duration, more ex
 	}
 	c.counts.forget(p.Time)
 	if more.cluster {
-		p.cluster = p.clusterEvent(ctx, c.client)
+		p.cluster = p.clusterEvent()
 	}
 	for _, target := range more.channels {
-		p.channels[target] = p.channelEvent(ctx, c.client, target)
+		p.channels[target] = p.channelEvent(target)
 	}
 	return p
 }
 
-// ask fills in what the node says.
-func (n *NodeState) ask(ctx context.Context, client *upstream.Client) {
+// ask fills in what the node says. All is asked here, node by node, so that a slow one takes no time from the others.
+func (n *NodeState) ask(ctx context.Context, client *upstream.Client, more *extras) {
 	if n.Stats, n.Err = client.Stats(ctx, n.Address, upstream.Ask{}); n.Err != nil {
 		return
 	}
@@ -161,6 +165,35 @@ func (n *NodeState) ask(ctx context.Context, client *upstream.Client) {
 			n.Weir = weir
 		}
 	}
+	if more.cluster && n.Weir != nil {
+		var err error
+		if n.cluster, err = client.Cluster(ctx, n.Address); err != nil {
+			n.silent = append(n.silent, err)
+		}
+	}
+	n.consumers = map[upstream.Target]*upstream.NodeStats{}
+	for _, target := range more.channels {
+		if !n.Stats.Has(target.Topic) {
+			continue
+		}
+		stats, err := client.Stats(ctx, n.Address, upstream.Ask{Topic: target.Topic, Channel: target.Channel, Clients: true})
+		if err != nil {
+			n.silent = append(n.silent, err)
+			continue
+		}
+		n.consumers[target] = stats
+	}
+}
+
+// warnings are those of the picture, and what nodes did not say about what was asked besides.
+func (p *Picture) warnings() []string {
+	texts := append([]string{}, p.Warnings...)
+	for _, n := range p.Nodes {
+		for _, err := range n.silent {
+			texts = append(texts, err.Error())
+		}
+	}
+	return unique(texts)
 }
 
 // addNode adds a node's figures to those of its topics.

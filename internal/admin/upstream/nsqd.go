@@ -28,6 +28,11 @@ type NodeStats struct {
 	Memory    map[string]any `json:"memory"`
 }
 
+// Has reports whether the node has a topic.
+func (s *NodeStats) Has(topic string) bool {
+	return slices.ContainsFunc(s.Topics, func(t NodeTopic) bool { return t.TopicName == topic })
+}
+
 // NodeTopic is a topic as a node describes it.
 type NodeTopic struct {
 	TopicName    string        `json:"topic_name"`
