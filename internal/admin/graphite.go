@@ -33,7 +33,7 @@ func (s *Server) graphiteRate(r *http.Request) (any, error) {
 	var answer []struct {
 		Points [][]*float64 `json:"datapoints"`
 	}
-	if err := s.client.Get(r.Context(), strings.TrimSuffix(s.options.GraphiteURL, "/"), "/render?"+query.Encode(), &answer); err != nil {
+	if err := s.outside.Get(r.Context(), strings.TrimSuffix(s.options.GraphiteURL, "/"), "/render?"+query.Encode(), &answer); err != nil {
 		s.options.Logger.Warn("graphite", slog.Any("error", err))
 		return nil, httpdoor.NewError(http.StatusBadGateway, "UPSTREAM_ERROR: "+err.Error())
 	}

@@ -245,3 +245,35 @@ func TestOpenPageOnLoopbackRefusesForeignNames(t *testing.T) {
 		}
 	}
 }
+
+// TestRelayLeavesNoWayOutOfTheNodeAPI: a reader without the right to bodies must not come to them, or to a profile of the heap, by dots that
+// the node, or a proxy before it, would follow.
+func TestRelayLeavesNoWayOutOfTheNodeAPI(t *testing.T) {
+	a, _, l := places(t)
+	weirNode(a)
+	s := newServer(t, Options{Lookupds: []string{l.address()}, Tokens: tokens(t)})
+	for _, path := range []string{"x/%2e%2e/topics/orders/messages", "..%2fdebug%2fpprof%2fheap", "%2e%2e/stats", "topics//orders/messages", "topics/./orders/messages"} {
+		w := send(s, "GET", fmt.Sprintf("/api/v1/nodes/127.0.0.1:%d/%s", a.port(), path), "", "Authorization", "Bearer "+readersToken)
+		if w.Code == 200 {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+}
+
+// TestNodeTokenIsForNodes: graphite may be anybody's.
+func TestNodeTokenIsForNodes(t *testing.T) {
+	_, _, l := places(t)
+	seenC := make(chan string, 1)
+	graphite := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seenC <- r.Header.Get("Authorization")
+		io.WriteString(w, "[]")
+	}))
+	defer graphite.Close()
+	s := newServer(t, Options{Lookupds: []string{l.address()}, GraphiteURL: graphite.URL, NodeToken: "nodes-secret-nodes-secret"})
+	if w := send(s, "GET", "/api/graphite?metric=rate&target=x", ""); w.Code != 200 {
+		t.Fatal(w.Code, w.Body)
+	}
+	if got := <-seenC; got != "" {
+		t.Errorf("graphite got %q", got)
+	}
+}

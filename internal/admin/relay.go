@@ -59,6 +59,8 @@ func mayRelay(asking access.Who, method string, parts []string) error {
 	switch {
 	case !asking.LoggedIn():
 		return errLogin
+	case slices.ContainsFunc(parts, func(part string) bool { return part == "" || part == "." || part == ".." }):
+		return errNoPath // whoever follows dots comes to what is not judged here
 	case method == http.MethodPost && asking.Role != access.Admin:
 		return errForbidden
 	case method == http.MethodPost:
@@ -68,6 +70,8 @@ func mayRelay(asking access.Who, method string, parts []string) error {
 	}
 	return nil
 }
+
+var errNoPath = &ownError{http.StatusNotFound, "NOT_FOUND", "the node API has no such path"}
 
 // pass copies an answer of the node API. A node is not trusted: what it says is data, whatever it says that it is.
 func (s *Server) pass(w http.ResponseWriter, answer *http.Response) {

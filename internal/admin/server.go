@@ -33,7 +33,8 @@ const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 
 type Server struct {
 	options  Options
 	lookupds atomic.Pointer[[]string]
-	client   *upstream.Client
+	client   *upstream.Client // for nodes and lookup services
+	outside  *upstream.Client // for graphite, which gets no token
 	guard    *access.Guard
 	hub      *live.Hub
 	assets   *assets
@@ -58,10 +59,13 @@ func New(options Options) (*Server, error) {
 	s := &Server{options: options}
 	lookupds := append([]string{}, options.Lookupds...)
 	s.lookupds.Store(&lookupds)
-	s.client = upstream.NewClient(upstream.Options{
+	asking := upstream.Options{
 		ConnectTimeout: options.ConnectTimeout, RequestTimeout: options.RequestTimeout, DialTLS: options.DialTLS,
-		UserAgent: "nsqadmin/" + options.Version, Token: options.NodeToken,
-	})
+		UserAgent: "nsqadmin/" + options.Version,
+	}
+	s.outside = upstream.NewClient(asking)
+	asking.Token = options.NodeToken
+	s.client = upstream.NewClient(asking)
 	s.assets = newAssets(options.BasePath, options.DevStaticDir)
 	hosts := append([]string{}, options.Hosts...)
 	if name, err := os.Hostname(); err == nil {
@@ -143,6 +147,7 @@ func (s *Server) Close(ctx context.Context) error {
 	s.runs.Wait()
 	s.hub.Wait()
 	s.client.Close()
+	s.outside.Close()
 	return err
 }
 
