@@ -97,6 +97,9 @@ type Bounds struct {
 	LastTime     int64 // append time of the newest entry, Unix ns; 0 in a new log
 }
 
+// Repaired reports that a repair has given up entries of the log, in an earlier life: it is not what its replicas have.
+func (l *Log) Repaired() bool { return l.repaired }
+
 // ID returns the log's id.
 func (l *Log) ID() LogID { return l.id }
 

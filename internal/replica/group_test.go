@@ -4,7 +4,10 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -273,4 +276,50 @@ func TestAForgetfulReplicaWithoutEntriesDoesNotStart(t *testing.T) {
 			t.Fatal("a replica that has voted, and may have lost its entries, starts")
 		}
 	})
+}
+
+func TestARepairedReplicaDoesNotVote(t *testing.T) {
+	dir, id := t.TempDir(), broker.LogID{Topic: 5}
+	replicas := map[uint64]catalog.NodeID{1: 1}
+	n := oneVoter{openGroups(t, simnet.New(1), vfs.Disk(), dir, commitlog.SyncAlways, 1, replicas)}
+	if err := n.Create(id); err != nil {
+		t.Fatal(err)
+	}
+	m := logtest.NewRecorder()
+	l, err := n.Open(id, m)
+	if err == nil {
+		err = l.Start(0)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if p := logtest.Propose(l, m, record.KindBatch, logtest.Batch(make([]byte, 500))).Outcome(t); p.Err != nil {
+			t.Fatal(p.Err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	n.closeAll()
+	logDir := filepath.Join(dir, "logs", commitlog.LogID(id).String())
+	files, err := filepath.Glob(filepath.Join(logDir, "*.log"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	f, err := os.OpenFile(files[len(files)-1], os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("damage"), 400); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if _, err := commitlog.Repair(vfs.Disk(), logDir, false); err != nil {
+		t.Fatal(err)
+	}
+	again := openGroups(t, simnet.New(1), vfs.Disk(), dir, commitlog.SyncAlways, 1, replicas)
+	if _, err := again.Open(id, logtest.NewRecorder()); err == nil || !strings.Contains(err.Error(), "repaired") {
+		t.Fatalf("a repaired replica was opened: %v", err)
+	}
 }

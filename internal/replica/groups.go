@@ -170,6 +170,10 @@ func (gs *Groups) Open(id LogID, machine broker.Machine, config GroupConfig) (*G
 	if err != nil {
 		return nil, err
 	}
+	if disk.Repaired() {
+		return nil, errors.Join(errors.New("the log was repaired and lacks entries that this replica had promised to keep: it must not vote, and waits to be rebuilt"),
+			disk.Close())
+	}
 	g.disk.Store(disk)
 	return g, nil
 }
