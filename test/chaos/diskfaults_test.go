@@ -171,7 +171,8 @@ func (n *node) problems() string {
 	return strings.Join(told, "; ")
 }
 
-// middle returns the largest segment of the node, and a position in what is written of it.
+// middle returns the largest segment of the node, and a position in the first half of what is written of it: damage in the newest frames,
+// of which no later frame says that they were durable, looks like a write that a crash cut short.
 func (n *node) middle(share float64) (path string, at int64, err error) {
 	var most int
 	err = filepath.WalkDir(filepath.Join(n.dir, "logs"), func(name string, entry fs.DirEntry, err error) error {
@@ -187,7 +188,7 @@ func (n *node) middle(share float64) (path string, at int64, err error) {
 	if err == nil && most < 1<<10 {
 		err = errors.New("no segment has data")
 	}
-	return path, 64 + int64(share*float64(most-128)), err
+	return path, 64 + int64(share*float64(most/2)), err
 }
 
 // invert turns all bits of a byte of a file.

@@ -33,7 +33,6 @@ type round struct {
 	disturb disturbances
 	short   bool
 	notes   string // what the running scenario tells of itself
-	results []result
 	report  *history.Report
 	moved   struct {
 		stopC   chan struct{}
