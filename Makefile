@@ -1,6 +1,7 @@
 # Weir's commands. `make test` needs Go alone; `make check` installs what else it needs.
 
 GO          ?= go
+BENCHSTAT    = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 BENCHTIME   ?= 1s
@@ -9,7 +10,7 @@ CHAOS       ?= 15m
 # A binary that depends on nothing: no libc, no build path.
 BUILDFLAGS   = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
 
-.PHONY: help build run test check format vet lint race ui process chaos browser screenshots npm chromium deb demo demo-cluster fuzz bench clean
+.PHONY: help build run test check format vet lint race ui process chaos browser screenshots npm chromium deb demo demo-cluster fuzz bench microbench benchcmp clean
 
 help:            ## list the commands
 	@sed -nE "s|^([a-z-]+):[^#]*## (.*)|\1\t\2|p" Makefile | expand -t 12
@@ -83,7 +84,13 @@ fuzz:            ## each fuzz target for FUZZTIME
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
 		done; done
 
-bench:           ## the packages' benchmarks, with allocations
+bench: build stock  ## compare Weir with stock nsqd and what else is installed, in turn (docs/benchmarks.md)
+	test/bench.sh
+
+benchcmp:        ## the packages' benchmarks against those of another commit: make benchcmp BASE=main
+	GO=$(GO) BENCHSTAT=$(BENCHSTAT) test/benchcmp.sh $(or $(BASE),main)
+
+microbench:      ## the packages' benchmarks, with allocations
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./internal/...
 
 clean:           ## remove what was built, not data

@@ -31,6 +31,7 @@ func commands() []command {
 		{name: "import", summary: "bring a stock nsqd's data directory into Weir", run: runImport},
 		{name: "export", summary: "write topics and messages as a stock nsqd's data directory", run: runExport},
 		{name: "log", summary: "inspect, verify or repair a data directory", run: runLog},
+		{name: "bench", summary: "put load on a broker, and measure", run: runBench},
 		{name: "version", summary: "print the version", run: runVersion},
 		{name: "to_nsq", summary: "publish the lines of stdin to a topic", nsq: true, run: runToNSQ},
 		{name: "nsq_to_file", summary: "append topics' messages to files", nsq: true, run: runNSQToFile},
