@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { after, before, test } from "node:test";
 import { open, useBrowser } from "./browser.mjs";
 import { consume } from "./consumer.mjs";
-import { atEnd, post, sleep, startAdmin, startNode } from "./processes.mjs";
+import { atEnd, post, sleep, startAdmin, startCluster, startNode } from "./processes.mjs";
 
 const images = join(dirname(fileURLToPath(import.meta.url)), "../../docs/images");
 const trafficMs = Number(process.env.WEIR_SCREENSHOT_TRAFFIC_MS ?? 90_000);
@@ -67,5 +67,21 @@ test("pictures", async (t) => {
 	await phone.screenshot({ path: join(images, "phone-light.png") });
 	assert.ok(await phone.title());
 	await phone.context().close();
+	await going;
+});
+
+test("pictures of a cluster", async (t) => {
+	const nodes = await startCluster(t);
+	for (const topic of Object.keys(topics)) await post(nodes[0], `/topic/create?topic=${topic}`);
+	const admin = await startAdmin(t, { nodes, lookups: nodes.map((n) => n.lookup) });
+	mkdirSync(images, { recursive: true });
+	const going = traffic(nodes, 10_000);
+	await sleep(5000);
+	for (const colorScheme of ["light", "dark"]) {
+		const page = await open(t, `${admin.url}/nodes`, { colorScheme, viewport: { width: 1180, height: 1080 } });
+		await page.getByRole("heading", { name: "Partitions" }).waitFor();
+		await page.screenshot({ path: join(images, `cluster-${colorScheme}.png`) });
+		await page.context().close();
+	}
 	await going;
 });
