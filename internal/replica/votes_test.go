@@ -53,11 +53,11 @@ func TestAStoredVoteOutlivesAPowerCut(t *testing.T) {
 
 func TestVotesAreWrittenAnewWhenMostAreOutOfDate(t *testing.T) {
 	disk := vfs.NewMem(1)
-	v, err := openVotes(disk, ".", true)
-	if err == nil || !strings.Contains(err.Error(), "missing") {
+	if _, err := openVotes(disk, ".", true); err == nil || !strings.Contains(err.Error(), "missing") {
 		t.Fatalf("votes that were lost: %v", err)
 	}
-	if v, err = openVotes(disk, ".", false); err != nil {
+	v, err := openVotes(disk, ".", false)
+	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range uint64(votesSlack + 10) {
