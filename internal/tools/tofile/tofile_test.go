@@ -409,7 +409,9 @@ func TestAMessageThatWasTriedOftenIsWritten(t *testing.T) {
 	defer n.Stop()
 	publish(t, n.TCPAddr(), "a", 0, 1)
 	tried := make(chan struct{})
-	c, err := nsq.NewConsumer("a", "nsq_to_file", nsq.NewConfig())
+	config := nsq.NewConfig()
+	config.MaxAttempts = 0 // this consumer must not give up what comes back to it before it has stopped
+	c, err := nsq.NewConsumer("a", "nsq_to_file", config)
 	must(t, err)
 	c.SetLoggerLevel(nsq.LogLevelError)
 	c.AddHandler(nsq.HandlerFunc(func(m *nsq.Message) error {
