@@ -327,7 +327,11 @@ func (p *partition) Failed(err error) {
 	if !p.failed.CompareAndSwap(nil, &err) {
 		return
 	}
-	p.broker.options.Logger.Error("partition failed and stands still; repair the log, then restart the node",
+	what := "partition failed and stands still; repair the log, then restart the node"
+	if p.broker.options.Cluster != nil {
+		what = "this node's replica of a partition has failed and stays out; other nodes lead it"
+	}
+	p.broker.options.Logger.Error(what,
 		slog.String("topic", p.topic.name), slog.Int("partition", int(p.number)), slog.Any("error", err))
 	if !p.topic.only() {
 		p.Lead(false) // the others go on

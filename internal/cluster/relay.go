@@ -15,8 +15,10 @@ import (
 )
 
 const (
-	// relayPatience is how long a batch is tried before its publisher hears that there is no leader.
-	relayPatience = 3 * time.Second
+	// relayPatience is how long a batch that surely nobody has is tried: then another partition may do, whose leader can be reached.
+	relayPatience = 400 * time.Millisecond
+	// unknownPatience is how long a batch is tried that a leader may have: only this log can tell.
+	unknownPatience = 3 * time.Second
 	// relayWindow bounds the batches under way to one log; what comes meanwhile is merged.
 	relayWindow = 64
 	// relayPause is the rest before another attempt, at first; it doubles up to relayPauseMax.
@@ -232,7 +234,9 @@ func (r *relay) answered(b *relayed, err error) {
 	unknown := errors.Is(err, broker.ErrUnknown) || errors.Is(err, broker.ErrFailed)
 	r.mu.Lock()
 	b.calling = false
-	b.unknown = b.unknown || unknown
+	if unknown && !b.unknown {
+		b.unknown, b.until = true, time.Now().Add(unknownPatience)
+	}
 	if unknown || err != nil && again(err) {
 		r.resting = true
 		r.mu.Unlock()
