@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"io/fs"
+	"math"
 	"path"
 	"sync"
 	"time"
@@ -74,7 +74,7 @@ type voteChange struct {
 func openVotes(fsys vfs.FS, dir string, known bool) (*votes, error) {
 	v := &votes{fs: fsys, dir: dir, wakeC: make(chan struct{}, 1), stopC: make(chan struct{}), stored: make(map[broker.LogID]vote)}
 	name := path.Join(dir, votesName)
-	b, err := readWhole(fsys, name)
+	b, err := vfs.ReadFile(fsys, name, math.MaxInt64-1)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !known:
 	case errors.Is(err, fs.ErrNotExist):
@@ -284,26 +284,6 @@ func (v *votes) close() error {
 	close(v.stopC)
 	v.runs.Wait()
 	return v.file.Close()
-}
-
-// readWhole returns the content of a small file.
-func readWhole(fsys vfs.FS, name string) ([]byte, error) {
-	f, err := fsys.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	size, err := f.Size()
-	if err != nil {
-		return nil, err
-	}
-	b := make([]byte, size)
-	if n, err := f.ReadAt(b, 0); err != nil && err != io.EOF {
-		return nil, err
-	} else if n < len(b) {
-		b = b[:n]
-	}
-	return b, nil
 }
 
 // writeWhole replaces a file durably and leaves it open. A crash leaves the old content or the new.

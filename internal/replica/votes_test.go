@@ -3,6 +3,7 @@ package replica
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -97,7 +98,7 @@ func TestADamagedVoteIsNotForgotten(t *testing.T) {
 		}
 	}
 	v.close()
-	whole, err := readWhole(disk, votesName)
+	whole, err := vfs.ReadFile(disk, votesName, math.MaxInt64-1)
 	if err != nil {
 		t.Fatal(err)
 	}
