@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirmq/weir/internal/testkit/env"
 	"github.com/weirmq/weir/internal/testkit/proc"
 )
 
@@ -25,7 +26,7 @@ func TestTopicsAndChannelsSurviveKills(t *testing.T) {
 	b := startBroker(t)
 	want := installation{}
 	kills := 0
-	for step := range number(t, "WEIR_ADMIN_STEPS", 1500) {
+	for step := range env.Number(t, "WEIR_ADMIN_STEPS", 1500) {
 		op := want.choose(chance)
 		after := want.after(op)
 		if chance.IntN(25) != 0 {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirmq/weir/internal/testkit/env"
 	"github.com/weirmq/weir/internal/testkit/rawnsq"
 )
 
@@ -27,7 +28,7 @@ func TestIdleNodeIsSmall(t *testing.T) {
 // TestThousandTopicsTakeLittleMemoryAndNoTime measures a node with 1,000 topics of one channel that does nothing: its resident memory, and
 // how much it computes, just made and after a restart. The aim is 30 MiB; what is more is for noise.
 func TestThousandTopicsTakeLittleMemoryAndNoTime(t *testing.T) {
-	topics := number(t, "WEIR_QUIET_TOPICS", 1000)
+	topics := env.Number(t, "WEIR_QUIET_TOPICS", 1000)
 	const allowed, watched, allowedTime = 32 << 20, 5 * time.Second, 50 * time.Millisecond // 1 % of a core
 	b := startBroker(t)
 	for i := range topics {
@@ -59,7 +60,7 @@ func TestThousandTopicsTakeLittleMemoryAndNoTime(t *testing.T) {
 // TestThousandQuietTopicsCostLittle restarts a node with 1,000 topics of one channel and a few messages each, after a clean stop and after
 // a kill, and measures the time until it is ready, and the disk.
 func TestThousandQuietTopicsCostLittle(t *testing.T) {
-	topics := number(t, "WEIR_QUIET_TOPICS", 1000)
+	topics := env.Number(t, "WEIR_QUIET_TOPICS", 1000)
 	const allowedStart, allowedDisk = 500 * time.Millisecond, 2 << 30
 	b := startBroker(t)
 	for i := range topics {

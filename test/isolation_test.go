@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirmq/weir/internal/testkit/env"
 	"github.com/weirmq/weir/internal/testkit/proc"
 	"github.com/weirmq/weir/internal/testkit/rawnsq"
 )
@@ -21,7 +22,7 @@ func TestSlowConsumersDisconnectDoesNotFreezeOtherTopics(t *testing.T) {
 	b := startBroker(t, "--sync", "os")
 	slow, err := rawnsq.NewConsumer(b.TCP(), "busy", "work", rawnsq.ConsumerOptions{Ready: window})
 	must(t, err)
-	publishBacklog(t, b, "busy", number(t, "WEIR_BACKLOG_MIB", 64)<<20)
+	publishBacklog(t, b, "busy", env.Number(t, "WEIR_BACKLOG_MIB", 64)<<20)
 	for range window {
 		_, err := slow.Next()
 		must(t, err)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirmq/weir/internal/testkit/env"
 	"github.com/weirmq/weir/internal/testkit/history"
 	"github.com/weirmq/weir/internal/testkit/proc"
 )
@@ -28,9 +29,9 @@ func TestNothingAcknowledgedIsLostToKills(t *testing.T) {
 			k := &killRun{
 				t: t, chance: chance, rec: history.NewRecorder(uint32(seed)),
 				broker:   startBroker(t, "--sync", sync),
-				messages: number(t, "WEIR_KILL_MESSAGES", 100_000),
-				deferred: number(t, "WEIR_KILL_DEFERRED", 10_000),
-				kills:    number(t, "WEIR_KILLS", 5),
+				messages: env.Number(t, "WEIR_KILL_MESSAGES", 100_000),
+				deferred: env.Number(t, "WEIR_KILL_DEFERRED", 10_000),
+				kills:    env.Number(t, "WEIR_KILLS", 5),
 			}
 			k.run()
 		})

@@ -9,10 +9,10 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"strconv"
 	"testing"
 	"time"
 
+	"github.com/weirmq/weir/internal/testkit/env"
 	"github.com/weirmq/weir/internal/testkit/proc"
 )
 
@@ -188,24 +188,10 @@ func eventually(t *testing.T, patience time.Duration, what string, holds func() 
 	}
 }
 
-// number reads a whole number from the environment.
-func number(t *testing.T, variable string, otherwise int) int {
-	t.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatalf("%s: %v", variable, err)
-	}
-	return n
-}
-
 // seeded returns a source of chance for the test, from WEIR_SEED or else a new seed, which is logged.
 func seeded(t *testing.T) (*rand.Rand, uint64) {
 	t.Helper()
-	seed := uint64(number(t, "WEIR_SEED", int(rand.Uint32())))
+	seed := uint64(env.Number(t, "WEIR_SEED", int(rand.Uint32())))
 	t.Logf("WEIR_SEED=%d", seed)
 	return rand.New(rand.NewPCG(seed, 0)), seed
 }

@@ -3,27 +3,13 @@
 package cluster
 
 import (
-	"os"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
+	"github.com/weirmq/weir/internal/testkit/env"
 	"github.com/weirmq/weir/internal/testkit/history"
 )
-
-func number(t *testing.T, variable string, otherwise int) int {
-	t.Helper()
-	text := os.Getenv(variable)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
-		t.Fatalf("%s: %v", variable, err)
-	}
-	return n
-}
 
 // drainPatience is how long a consumer may take for what is left. With one message in flight and several nodes go-nsq listens to one
 // node at a time, and leaves it after ten seconds without a message at the soonest.
@@ -41,7 +27,7 @@ func prepare(ns *nodes, topic string, channels ...string) {
 // TestAKilledNodeLosesNothing kills the nodes one after the other, under load, with consumers that take one message at a time.
 // WEIR_CLUSTER_KILLS changes how often.
 func TestAKilledNodeLosesNothing(t *testing.T) {
-	kills := number(t, "WEIR_CLUSTER_KILLS", 4)
+	kills := env.Number(t, "WEIR_CLUSTER_KILLS", 4)
 	ns := startNodes(t, 3)
 	const topic = "invoices"
 	prepare(ns, topic, "work", "audit")
@@ -76,7 +62,7 @@ func TestAKilledNodeLosesNothing(t *testing.T) {
 // TestAStopHandsOverFirst stops nodes with SIGTERM under load: who publishes elsewhere notices next to nothing, and partitions are
 // without a leader for at most 200 ms.
 func TestAStopHandsOverFirst(t *testing.T) {
-	stops := number(t, "WEIR_CLUSTER_STOPS", 3)
+	stops := env.Number(t, "WEIR_CLUSTER_STOPS", 3)
 	ns := startNodes(t, 3)
 	const topic = "orders"
 	prepare(ns, topic, "work")

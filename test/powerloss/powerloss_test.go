@@ -12,18 +12,18 @@ package powerloss
 
 import (
 	"fmt"
-	"os"
-	"strconv"
 	"testing"
 	"testing/synctest"
+
+	"github.com/weirmq/weir/internal/testkit/env"
 )
 
 // defaultSeeds is how many seeds a plain run takes.
 const defaultSeeds = 150
 
 func TestPowerLossLosesNothingAnswered(t *testing.T) {
-	first, n := uint64(1), number(t, "WEIR_SEEDS", defaultSeeds)
-	if one := number(t, "WEIR_SEED", 0); one > 0 {
+	first, n := uint64(1), env.Number[uint64](t, "WEIR_SEEDS", defaultSeeds)
+	if one := env.Number[uint64](t, "WEIR_SEED", 0); one > 0 {
 		first, n = one, 1
 	}
 	var total totals
@@ -43,19 +43,6 @@ func TestPowerLossLosesNothingAnswered(t *testing.T) {
 	if n >= defaultSeeds {
 		total.expectEverything(t)
 	}
-}
-
-func number(t *testing.T, name string, otherwise uint64) uint64 {
-	t.Helper()
-	text := os.Getenv(name)
-	if text == "" {
-		return otherwise
-	}
-	n, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		t.Fatalf("%s=%q: want a number", name, text)
-	}
-	return n
 }
 
 // totals count what the stories contained, to make sure that they exercise what they claim to.

@@ -1,0 +1,22 @@
+// Package env reads what whoever runs a test asks for: seeds, sizes, durations of loops. Only tests import it.
+package env
+
+import (
+	"os"
+	"strconv"
+	"testing"
+)
+
+// Number reads a whole number from the environment; it is otherwise if the variable is not set. What is no number ends the test.
+func Number[N int | uint64](t testing.TB, variable string, otherwise N) N {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	n, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		t.Fatalf("%s=%q: want a whole number", variable, text)
+	}
+	return N(n)
+}
