@@ -28,10 +28,12 @@ type burstPublisher struct {
 	id           uint32
 	want         int // commands to be answered OK
 	multi        int // messages in each MPUB, 0 = PUB
+	largest      int // bytes of the largest body, 0 = 260
 	longestDefer time.Duration
 	lastDue      *atomic.Int64 // raised to the latest due time, Unix ns
 	rec          *history.Recorder
 	answered     *atomic.Int64 // OKs of all publishers
+	bytes        *atomic.Int64 // of all bodies made
 	chance       *rand.Rand
 
 	ok   atomic.Int64 // OKs of this one
@@ -104,7 +106,9 @@ func (p *burstPublisher) message(deferred time.Duration) []byte {
 	k := history.Key{Publisher: p.id, Seq: p.next}
 	p.next++
 	p.rec.Sent(k, deferred)
-	return p.rec.Body(k, 60+p.chance.IntN(200))
+	size := 60 + p.chance.IntN(max(200, p.largest-60))
+	p.bytes.Add(int64(size))
+	return p.rec.Body(k, size)
 }
 
 // outcome records what became of the command that began with the message tag.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/testkit/env"
+	"github.com/weirmq/weir/internal/testkit/faultreport"
 	"github.com/weirmq/weir/internal/testkit/history"
 	"github.com/weirmq/weir/internal/testkit/proc"
 )
@@ -21,14 +22,16 @@ import (
 const clientSlack = 50 * time.Millisecond
 
 // TestNothingAcknowledgedIsLostToKills publishes on pipelining connections and consumes on two channels while the node is killed
-// again and again. WEIR_KILL_MESSAGES, WEIR_KILL_DEFERRED and WEIR_KILLS change its size, WEIR_SEED its course.
+// again and again, every other time once more while it is starting. Nothing that is finished is kept, and some bodies are large: segments
+// fill, are trimmed, and checkpoints are written all the time. WEIR_KILL_MESSAGES, WEIR_KILL_DEFERRED and WEIR_KILLS change its
+// size, WEIR_SEED its course.
 func TestNothingAcknowledgedIsLostToKills(t *testing.T) {
 	for _, sync := range []string{"always", "os"} {
 		t.Run("sync="+sync, func(t *testing.T) {
 			chance, seed := seeded(t)
 			k := &killRun{
-				t: t, chance: chance, rec: history.NewRecorder(uint32(seed)),
-				broker:   startBroker(t, "--sync", sync),
+				t: t, sync: sync, chance: chance, rec: history.NewRecorder(uint32(seed)),
+				broker:   startBroker(t, "--sync", sync, "--retain", "0s"),
 				messages: env.Number(t, "WEIR_KILL_MESSAGES", 100_000),
 				deferred: env.Number(t, "WEIR_KILL_DEFERRED", 10_000),
 				kills:    env.Number(t, "WEIR_KILLS", 5),
@@ -41,13 +44,17 @@ func TestNothingAcknowledgedIsLostToKills(t *testing.T) {
 // killRun is one course of the test.
 type killRun struct {
 	t                         *testing.T
+	sync                      string
 	chance                    *rand.Rand
 	rec                       *history.Recorder
 	broker                    *proc.Broker
 	messages, deferred, kills int
 	answered                  atomic.Int64
+	bytes                     atomic.Int64 // of bodies published
 	lastDue                   atomic.Int64
 	slowestSync               atomic.Int64
+	early                     int           // kills of a node that was still starting
+	ready                     time.Duration // what the latest whole start took
 }
 
 const (
@@ -57,6 +64,7 @@ const (
 	multiBatches     = 500
 	multiSize        = 20
 	deferPublisher   = 5
+	largePublisher   = 6 // whose bodies fill segments
 	longestDefer     = 8 * time.Second
 	publishBurst     = 250
 	longestBurstRest = 200 * time.Millisecond
@@ -97,15 +105,16 @@ func (k *killRun) run() {
 // publish has every publisher go on until it has its share of OKs.
 func (k *killRun) publish(seed uint64) error {
 	var all sync.WaitGroup
-	errs := make(chan error, publishers+2)
+	errs := make(chan error, publishers+3)
 	launch := func(p *burstPublisher) {
-		p.addr, p.rec, p.answered = k.broker.TCP(), k.rec, &k.answered
+		p.addr, p.rec, p.answered, p.bytes = k.broker.TCP(), k.rec, &k.answered, &k.bytes
 		p.chance = rand.New(rand.NewPCG(seed, uint64(p.id)))
 		all.Go(func() { errs <- p.run() })
 	}
 	for id := range uint32(publishers) {
 		launch(&burstPublisher{id: id, want: k.messages / publishers, topic: killTopic})
 	}
+	launch(&burstPublisher{id: largePublisher, want: k.messages / 100, topic: killTopic, largest: 64 << 10})
 	launch(&burstPublisher{id: multiPublisher, want: multiBatches, topic: killTopic, multi: multiSize})
 	launch(&burstPublisher{id: deferPublisher, want: k.deferred, topic: killTopic, longestDefer: longestDefer, lastDue: &k.lastDue})
 	all.Wait()
@@ -120,7 +129,7 @@ func (k *killRun) publish(seed uint64) error {
 
 // killAtRandom kills and restarts the node at random moments of the publishing.
 func (k *killRun) killAtRandom() {
-	total := int64(k.messages + k.deferred + multiBatches)
+	total := int64(k.messages + k.messages/100 + k.deferred + multiBatches)
 	for i := range k.kills {
 		share := (float64(i) + k.chance.Float64()) / float64(k.kills)
 		at := int64(0.05*float64(total) + 0.9*share*float64(total))
@@ -130,13 +139,30 @@ func (k *killRun) killAtRandom() {
 			}
 		}
 		time.Sleep(time.Duration(k.chance.Int64N(int64(30 * time.Millisecond))))
-		k.rec.Killed()
-		if err := k.broker.Kill(); err != nil {
-			k.t.Fatal(err)
+		k.kill()
+		if i%2 == 1 {
+			k.killStarting()
 		}
-		took := start(k.t, k.broker)
-		k.t.Logf("kill %d after %d OKs; ready again in %v", i+1, at, took.Round(time.Millisecond))
+		k.ready = start(k.t, k.broker)
+		k.t.Logf("kill %d after %d OKs; ready again in %v", i+1, at, k.ready.Round(time.Millisecond))
 	}
+}
+
+func (k *killRun) kill() {
+	k.rec.Killed()
+	if err := k.broker.Kill(); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+// killStarting starts the node and kills it at a random moment of the time that a start takes.
+func (k *killRun) killStarting() {
+	if err := k.broker.Launch(); err != nil {
+		k.t.Fatal(err)
+	}
+	time.Sleep(time.Duration(k.chance.Int64N(int64(k.ready) + 1)))
+	k.early++
+	k.kill()
 }
 
 func (k *killRun) check() {
@@ -155,12 +181,32 @@ func (k *killRun) check() {
 	if err := report.Err(); err != nil {
 		k.t.Error(err)
 	}
-	if want := k.messages/publishers*publishers + multiBatches*multiSize + k.deferred; report.Answered < want {
+	if want := k.messages/publishers*publishers + k.messages/100 + multiBatches*multiSize + k.deferred; report.Answered < want {
 		k.t.Errorf("%d answered OK, want %d", report.Answered, want)
 	}
-	if report.Kills != k.kills {
-		k.t.Errorf("%d kills, want %d", report.Kills, k.kills)
+	if report.Kills != k.kills+k.early {
+		k.t.Errorf("%d kills, want %d", report.Kills, k.kills+k.early)
 	}
+	disk, err := k.broker.DiskBytes()
+	must(k.t, err)
+	row := rowOf(report, fmt.Sprintf("kill -9 under load, --sync=%s", k.sync))
+	row.Note = fmt.Sprintf("%d of the kills while starting; %d MiB of bodies answered, %d MiB of disk taken at the end",
+		k.early, k.bytes.Load()>>20, disk>>20)
+	faultreport.Write(k.t, row)
+	if got := k.bytes.Load(); disk > got/2 {
+		k.t.Errorf("%d MiB of disk are taken after %d MiB have been finished: nothing was trimmed", disk>>20, got>>20)
+	}
+}
+
+// rowOf makes a row of the fault report of what the history checker found.
+func rowOf(report *history.Report, fault string) faultreport.Row {
+	row := faultreport.Row{Fault: fault, Injected: report.Kills, Acknowledged: report.Answered,
+		Lost: report.Count(history.Lost), Phantom: report.Count(history.Phantom)}
+	for _, ch := range report.Channels {
+		row.Delivered += ch.Deliveries
+		row.Duplicated += ch.Duplicates
+	}
+	return row
 }
 
 func appendReport(t *testing.T, path, text string) {

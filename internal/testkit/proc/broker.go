@@ -57,6 +57,25 @@ func (b *Broker) HTTP() string { return b.http }
 // Start runs the node and waits until /ping answers OK. It returns how long that took.
 func (b *Broker) Start() (time.Duration, error) {
 	began := time.Now()
+	if err := b.Launch(); err != nil {
+		return 0, err
+	}
+	for time.Since(began) < readyPatience {
+		if b.Ping() == nil {
+			return time.Since(began), nil
+		}
+		select {
+		case <-b.process.Done():
+			return 0, fmt.Errorf("%w:\n%s", ErrEnded, b.process.Output())
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+	b.process.Kill()
+	return 0, fmt.Errorf("not ready within %v:\n%s", readyPatience, b.process.Output())
+}
+
+// Launch begins a run and does not wait for anything: Kill may end it while it is still starting.
+func (b *Broker) Launch() error {
 	args := []string{"serve", "--discovery-tcp-address", "", "--admin-address", ""}
 	if b.Command != nil {
 		args = slices.Clone(b.Command)
@@ -65,21 +84,10 @@ func (b *Broker) Start() (time.Duration, error) {
 	args = append(args, b.Args...)
 	p, err := Start(Spec{Path: b.Binary, Args: args, Env: b.Env})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	b.process = p
-	for time.Since(began) < readyPatience {
-		if b.Ping() == nil {
-			return time.Since(began), nil
-		}
-		select {
-		case <-p.Done():
-			return 0, fmt.Errorf("%w:\n%s", ErrEnded, p.Output())
-		case <-time.After(2 * time.Millisecond):
-		}
-	}
-	p.Kill()
-	return 0, fmt.Errorf("not ready within %v:\n%s", readyPatience, p.Output())
+	return nil
 }
 
 var pingClient = &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
