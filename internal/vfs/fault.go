@@ -10,8 +10,10 @@ import (
 // Op names an operation for the rules of a Fault.
 type Op string
 
-// The operations that a Rule can match. OpWrite covers WriteAt and WriteVec, OpOpen covers Open and OpenWrite.
+// The operations that a Rule can match. OpWrite covers WriteAt and WriteVec, OpOpen covers Open and OpenWrite, OpStat covers Stat
+// and Size. OpAny stands for all of them.
 const (
+	OpAny       Op = ""
 	OpCreate    Op = "create"
 	OpOpen      Op = "open"
 	OpRead      Op = "read"
@@ -26,9 +28,13 @@ const (
 	OpSyncDir   Op = "syncdir"
 	OpSyncAll   Op = "syncall"
 	OpLock      Op = "lock"
+	OpStat      Op = "stat"
+	OpUsage     Op = "usage"
+	OpDropCache Op = "dropcache"
+	OpClose     Op = "close" // the file is closed all the same
 )
 
-// Rule makes some calls of one operation fail. A call that fails does not reach the file system below, except for the
+// Rule makes some calls of one operation, or of any, fail. A call that fails does not reach the file system below, except for the
 // part of a write that Part lets through.
 type Rule struct {
 	Op Op
@@ -49,8 +55,16 @@ type Rule struct {
 type Fault struct {
 	below FS
 
-	mu    sync.Mutex // guards rules and what they count
+	mu    sync.Mutex // guards what follows, and what the rules count
 	rules []*countedRule
+	calls int
+	first Call
+}
+
+// Call is one call of an operation.
+type Call struct {
+	Op   Op
+	Path string // of a rename: the new path
 }
 
 type countedRule struct {
@@ -90,18 +104,36 @@ func (f *Fault) Hits() (n int) {
 	return n
 }
 
+// Calls returns how many calls of operations that rules can match there have been.
+func (f *Fault) Calls() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.calls
+}
+
+// First returns the first call that a rule has made fail, the zero Call if there is none.
+func (f *Fault) First() Call {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.first
+}
+
 // check counts a call and returns the error it is to fail with, if any, and how much of a write comes before.
 func (f *Fault) check(op Op, name string) (part int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.calls++
 	for _, r := range f.rules {
 		matches, _ := path.Match(r.Match, path.Base(name)) // Add has checked the pattern
-		if r.Op != op || r.Match != "" && !matches {
+		if r.Op != OpAny && r.Op != op || r.Match != "" && !matches {
 			continue
 		}
 		r.calls++
 		if err == nil && r.calls >= r.Nth && (r.Times == 0 || r.calls < r.Nth+r.Times) {
 			r.hits++
+			if f.first == (Call{}) {
+				f.first = Call{op, name}
+			}
 			part, err = r.Part, fmt.Errorf("%s %s: %w", op, name, r.Err)
 		}
 	}
@@ -164,7 +196,12 @@ func (f *Fault) ReadDir(name string) ([]string, error) {
 }
 
 // Stat implements FS.
-func (f *Fault) Stat(name string) (Info, error) { return f.below.Stat(name) }
+func (f *Fault) Stat(name string) (Info, error) {
+	if _, err := f.check(OpStat, name); err != nil {
+		return Info{}, err
+	}
+	return f.below.Stat(name)
+}
 
 // Lock implements FS.
 func (f *Fault) Lock(name string) (io.Closer, error) {
@@ -175,7 +212,12 @@ func (f *Fault) Lock(name string) (io.Closer, error) {
 }
 
 // Usage implements FS.
-func (f *Fault) Usage(name string) (Usage, error) { return f.below.Usage(name) }
+func (f *Fault) Usage(name string) (Usage, error) {
+	if _, err := f.check(OpUsage, name); err != nil {
+		return Usage{}, err
+	}
+	return f.below.Usage(name)
+}
 
 // faultFile is a file opened through a Fault, under the path it had then.
 type faultFile struct {
@@ -232,4 +274,26 @@ func (f *faultFile) Truncate(size int64) error {
 		return err
 	}
 	return f.File.Truncate(size)
+}
+
+func (f *faultFile) Size() (int64, error) {
+	if _, err := f.fault.check(OpStat, f.name); err != nil {
+		return 0, err
+	}
+	return f.File.Size()
+}
+
+func (f *faultFile) DropCache() error {
+	if _, err := f.fault.check(OpDropCache, f.name); err != nil {
+		return err
+	}
+	return f.File.DropCache()
+}
+
+func (f *faultFile) Close() error {
+	_, err := f.fault.check(OpClose, f.name)
+	if closed := f.File.Close(); err == nil {
+		err = closed
+	}
+	return err
 }

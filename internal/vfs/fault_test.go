@@ -66,12 +66,17 @@ func TestEveryOperationCanBeMadeToFail(t *testing.T) {
 		OpSyncDir:   func() error { return f.SyncDir("/d") },
 		OpSyncAll:   func() error { return f.SyncAll("/d") },
 		OpLock:      func() error { _, err := f.Lock("/d/lock"); return err },
+		OpStat:      func() error { _, err := file.Size(); return err },
+		OpUsage:     func() error { _, err := f.Usage("/d"); return err },
+		OpDropCache: file.DropCache,
 	}
 	for op, call := range calls {
-		f.Clear()
-		f.Add(Rule{Op: op, Err: errInjected})
-		if err := call(); !errors.Is(err, errInjected) {
-			t.Errorf("%s: got %v", op, err)
+		for _, rule := range []Rule{{Op: op, Err: errInjected}, {Op: OpAny, Err: errInjected}} {
+			f.Clear()
+			f.Add(rule)
+			if err := call(); !errors.Is(err, errInjected) {
+				t.Errorf("%s: got %v", op, err)
+			}
 		}
 	}
 	f.Clear()
@@ -98,5 +103,27 @@ func TestRulesCountCallsOfAllGoroutines(t *testing.T) {
 	failed.Range(func(any, any) bool { n++; return true })
 	if n != 10 || f.Hits() != 10 {
 		t.Fatalf("%d calls failed, %d hits", n, f.Hits())
+	}
+}
+
+func TestTheFirstFailedCallIsRemembered(t *testing.T) {
+	f := NewFault(NewMem(1))
+	file := put(t, f, "/a", "x")
+	if f.First() != (Call{}) {
+		t.Fatal(f.First())
+	}
+	before := f.Calls()
+	f.Add(Rule{Nth: 2, Err: errInjected})
+	ok(t, file.Sync())
+	isErr(t, f.MkdirAll("/d"), errInjected)
+	isErr(t, file.Close(), errInjected)
+	if calls := f.Calls() - before; calls != 3 {
+		t.Fatalf("%d calls", calls)
+	}
+	if f.First() != (Call{OpMkdirAll, "/d"}) {
+		t.Fatal(f.First())
+	}
+	if _, err := file.ReadAt(make([]byte, 1), 0); err == nil {
+		t.Fatal("a close that failed left the file open")
 	}
 }
