@@ -10,7 +10,7 @@ CHAOS       ?= 15m
 # A binary that depends on nothing: no libc, no build path.
 BUILDFLAGS   = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
 
-.PHONY: help build run test check format vet lint race ui process chaos browser screenshots npm chromium deb demo demo-cluster fuzz bench microbench benchcmp clean
+.PHONY: help build run test check format vet lint race ui process chaos browser screenshots npm chromium deb faults demo demo-cluster fuzz bench microbench benchcmp clean
 
 help:            ## list the commands
 	@sed -nE "s|^([a-z-]+):[^#]*## (.*)|\1\t\2|p" Makefile | expand -t 12
@@ -25,7 +25,14 @@ run: build       ## build bin/weir and start `weir serve`, data in ./weir-data
 test:            ## all tests that need Go alone, within five minutes
 	$(GO) test -timeout 5m ./...
 
-check: format vet lint race ui process browser  ## what `make test` leaves out: linters, race detector, tests with processes and real clients
+check: format vet lint  ## what `make test` leaves out: linters, race detector, tests with processes and real clients, the fault menu in its short form
+	@mkdir -p bin && rm -f bin/faults.rows
+	WEIR_FAULT_REPORT=$(CURDIR)/bin/faults.rows $(MAKE) race ui process browser
+	$(GO) run ./test/faults -short -from bin/faults.rows
+
+faults:          ## the fault menu in its long form, hours: each fault, then one table into docs/reliability.md; ONLY='power|kill' chooses
+	$(GO) run ./test/faults -only '$(ONLY)' $(if $(ONLY),,-out docs/reliability.md)
+
 
 format:          ## fail if a file is not as gofmt writes it
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); \

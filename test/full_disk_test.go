@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/weirmq/weir/internal/testkit/faultreport"
 	"github.com/weirmq/weir/internal/testkit/history"
 	"github.com/weirmq/weir/internal/testkit/rawnsq"
 )
@@ -92,6 +93,7 @@ func TestFullDiskIsNotFatal(t *testing.T) {
 	fmt.Fprintf(&table, "%d messages filled the disk, %d after it had been emptied\n", first, second)
 	report.Fprint(&table)
 	t.Log(table.String())
+	faultreport.Write(t, faultreport.Judged("full disk", 2, report))
 	if err := report.Err(); err != nil {
 		t.Error(err)
 	}

@@ -178,6 +178,7 @@ func (k *killRun) check() {
 	if path := os.Getenv("WEIR_REPORT"); path != "" {
 		appendReport(k.t, path, table.String())
 	}
+	faultreport.Write(k.t, faultreport.Judged("kill -9 under load", report.Kills, report))
 	if err := report.Err(); err != nil {
 		k.t.Error(err)
 	}

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weirmq/weir/internal/testkit/faultreport"
 )
 
 // TestChaos runs rounds of scenarios. Without WEIR_CHAOS it is the short form: one round of three nodes and a few scenarios, within a
@@ -38,6 +40,7 @@ func TestChaos(t *testing.T) {
 	}
 	table := newTable()
 	defer table.print(os.Stdout)
+	defer func() { faultreport.Write(t, table.row()) }()
 	for begun := time.Now(); ; seed++ {
 		runRound(t, ctx, seed, long == 0, table, begun.Add(long))
 		if t.Failed() || ctx.Err() != nil || time.Since(begun) >= long {

@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/weirmq/weir/internal/testkit/faultreport"
 	"github.com/weirmq/weir/internal/testkit/history"
 )
 
@@ -65,6 +66,19 @@ func (t *table) print(w io.Writer) {
 		fmt.Fprintf(w, "%s %d  ", f, faults[f])
 	}
 	fmt.Fprintln(w)
+}
+
+// row is the table as an entry of the fault menu.
+func (t *table) row() faultreport.Row {
+	row := faultreport.Row{Fault: "chaos"}
+	for _, r := range t.rounds {
+		row.Add(faultreport.Judged(row.Fault, 0, r))
+	}
+	for _, results := range t.results {
+		row.Injected += len(results)
+	}
+	row.Note = fmt.Sprintf("%d clusters", len(t.rounds))
+	return row
 }
 
 // spread writes the median and the worst.

@@ -19,8 +19,12 @@ import (
 
 	"github.com/nsqio/go-nsq"
 
+	"github.com/weirmq/weir/internal/testkit/faultreport"
 	"github.com/weirmq/weir/internal/testkit/history"
 )
+
+// diskFault is the entry of the fault menu that these tests report for.
+const diskFault = "a replica's disk outdated, wiped or damaged"
 
 // problems returns what a node says of its own replicas that neither vote nor lead.
 func (n *clusterNode) problems() ([]string, error) {
@@ -150,6 +154,7 @@ func concludeHarm(f *traffic) {
 	f.t.Helper()
 	report := f.finish(drainPatience, "work")
 	f.t.Log(f.describe(report))
+	faultreport.Write(f.t, faultreport.Judged(diskFault, 1, report))
 	if report.Count(history.Lost)+report.Count(history.Phantom) > 0 {
 		f.t.Error("messages were lost or made up")
 	}
@@ -317,4 +322,5 @@ func TestDamageNeverReachesAConsumer(t *testing.T) {
 	}
 	ns.post(victim, "/pub?topic=bulk", "it takes messages for the other partitions")
 	ns.post(victim, "/pub?topic=other", "and for other topics")
+	faultreport.Write(t, faultreport.Row{Fault: diskFault, Injected: 1, Acknowledged: len(want) + 2, Delivered: len(got)})
 }

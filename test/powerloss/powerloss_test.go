@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 
 	"github.com/weirmq/weir/internal/testkit/env"
+	"github.com/weirmq/weir/internal/testkit/faultreport"
 )
 
 // defaultSeeds is how many seeds a plain run takes.
@@ -40,6 +41,8 @@ func TestPowerLossLosesNothingAnswered(t *testing.T) {
 		}
 	}
 	t.Logf("%d seeds: %+v", n, total)
+	total.Judged.Note = fmt.Sprintf("%d seeds, %d cuts in recovery", n, total.CutsInRecovery)
+	faultreport.Write(t, total.Judged)
 	if n >= defaultSeeds {
 		total.expectEverything(t)
 	}
@@ -51,6 +54,7 @@ type totals struct {
 	Answered, Refused, Unknown              int
 	Deliveries, Finishes, Requeues          int
 	Deferred, Channels, Trimmed, Carried    int
+	Judged                                  faultreport.Row
 }
 
 func (n *totals) expectEverything(t *testing.T) {

@@ -13,6 +13,7 @@ import (
 	"github.com/weirmq/weir/internal/commitlog"
 	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/replica"
+	"github.com/weirmq/weir/internal/testkit/faultreport"
 	"github.com/weirmq/weir/internal/testkit/history"
 	"github.com/weirmq/weir/internal/vfs"
 )
@@ -57,6 +58,7 @@ func (s *story) run() {
 	s.lastLife()
 	h := s.rec.History()
 	report := history.Check(h, history.Rules{Channels: channels, Drained: true, FinishWindow: finishWindow})
+	s.totals.Judged.Add(faultreport.Judged("power loss of a node", s.totals.Cuts-s.totals.Judged.Injected, report))
 	if err := report.Err(); err != nil {
 		s.t.Errorf("seed %d: %v", s.seed, err)
 	}

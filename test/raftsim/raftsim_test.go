@@ -23,6 +23,7 @@ import (
 	"testing/synctest"
 
 	"github.com/weirmq/weir/internal/testkit/env"
+	"github.com/weirmq/weir/internal/testkit/faultreport"
 )
 
 // defaultSeeds is how many seeds a plain run takes.
@@ -43,6 +44,13 @@ func TestReplicasAgreeWhateverHappens(t *testing.T) {
 		}
 	}
 	t.Logf("%d seeds: %+v", n, total)
+	faultreport.Write(t, faultreport.Row{
+		Fault:        "power loss, bad networks and bad disks of replicas",
+		Injected:     total.Crashes + total.Damaged + total.Cuts + total.Filled + total.Dropped + total.Doubled,
+		Acknowledged: total.Committed,
+		Note: fmt.Sprintf("%d seeds; crashes %d, damaged disks %d, full disks %d, cut links %d, frames dropped or doubled %d",
+			n, total.Crashes, total.Damaged, total.Filled, total.Cuts, total.Dropped+total.Doubled),
+	})
 	if n >= defaultSeeds {
 		total.expectEverything(t)
 	}

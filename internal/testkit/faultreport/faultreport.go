@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"os"
 	"testing"
+
+	"github.com/weirmq/weir/internal/testkit/history"
 )
 
 // File is the environment variable that names the file rows are appended to. Without it rows are only logged.
@@ -27,6 +29,36 @@ type Row struct {
 	Duplicated int `json:"duplicated"`
 	// Note says in a few words what else was seen: "refused with repair command: 312, cut above durable: 88".
 	Note string `json:"note,omitempty"`
+}
+
+// Judged is the row of a run that the history checker judged.
+func Judged(fault string, injected int, report *history.Report) Row {
+	row := Row{
+		Fault: fault, Injected: injected, Acknowledged: report.Answered,
+		Lost: report.Count(history.Lost), Phantom: report.Count(history.Phantom),
+	}
+	for _, channel := range report.Channels {
+		row.Delivered += channel.Deliveries
+		row.Duplicated += channel.Duplicates
+	}
+	return row
+}
+
+// Add adds the counts of another run of the same fault. Notes that differ stand side by side.
+func (r *Row) Add(other Row) {
+	r.Fault = other.Fault
+	r.Injected += other.Injected
+	r.Acknowledged += other.Acknowledged
+	r.Delivered += other.Delivered
+	r.Lost += other.Lost
+	r.Phantom += other.Phantom
+	r.Duplicated += other.Duplicated
+	switch {
+	case r.Note == "":
+		r.Note = other.Note
+	case other.Note != "" && other.Note != r.Note:
+		r.Note += "; " + other.Note
+	}
 }
 
 // Write logs row and appends it, as one line of JSON, to the file that the environment names. It does not judge: whoever counts

@@ -1,0 +1,82 @@
+package main
+
+import "strings"
+
+// entry is one fault of the menu.
+type entry struct {
+	// fault is its name, which the test writes into its report (faultreport.Row).
+	fault string
+	// injected says what is done, promise what must hold all the same, each in a few words for the table.
+	injected, promise string
+	// test is what runs it: arguments of `go test -count=1`.
+	test string
+	// short and long set the size, as variables of the environment: a run that `make check` makes, and one for `make faults`.
+	short, long string
+}
+
+// command is what a person types to repeat the entry.
+func (e *entry) command(long bool) string {
+	size := e.short
+	if long {
+		size = e.long
+	}
+	return strings.TrimSpace(size + " go test -count=1 " + e.test)
+}
+
+// menu lists all faults, in the order of the table.
+var menu = []entry{
+	{
+		fault:    "power loss of a node",
+		injected: "the power goes at any operation of the disk, recovery included; what was not synced is kept, dropped or torn",
+		promise:  "nothing answered OK is lost; finished stays finished",
+		test:     "-timeout 2h -run TestPowerLossLosesNothingAnswered ./test/powerloss",
+		short:    "WEIR_SEEDS=150", long: "WEIR_SEEDS=10000",
+	},
+	{
+		fault:    "power loss, bad networks and bad disks of replicas",
+		injected: "frames dropped, doubled, delayed, overtaking; links cut one way or both; power cuts; full disks; lost bits",
+		promise:  "all replicas apply the same entries; what was answered is there, what was refused is nowhere",
+		test:     "-timeout 2h -run TestReplicasAgreeWhateverHappens ./test/raftsim",
+		short:    "WEIR_SEEDS=60", long: "WEIR_SEEDS=6000",
+	},
+	{
+		fault:    "kill -9 under load",
+		injected: "the process is killed while it publishes, defers, delivers and requeues, with --sync=always and --sync=os",
+		promise:  "nothing answered OK is lost, nothing is early, an MPUB is whole, finished stays finished",
+		test:     "-tags process -timeout 2h -run TestNothingAcknowledgedIsLostToKills ./test",
+		short:    "WEIR_KILLS=5", long: "WEIR_KILLS=100 WEIR_KILL_MESSAGES=2000000",
+	},
+	{
+		fault:    "kill -9 while topics and channels change",
+		injected: "the process is killed in the middle of creating, deleting, pausing, emptying",
+		promise:  "what was answered is so after the restart; nothing is half done",
+		test:     "-tags process -timeout 1h -run TestTopicsAndChannelsSurviveKills ./test",
+		short:    "WEIR_ADMIN_STEPS=1500", long: "WEIR_ADMIN_STEPS=15000",
+	},
+	{
+		fault:    "full disk",
+		injected: "a file system of 256 MiB is filled, drained, filled again, and the process killed",
+		promise:  "publishing is refused with a clear error and resumes with room; consuming goes on; nothing answered OK is lost",
+		test:     "-tags process -timeout 10m -run TestFullDiskIsNotFatal ./test",
+	},
+	{
+		fault:    "kill -9 of a cluster's nodes",
+		injected: "the nodes are killed one after the other, under load",
+		promise:  "nothing answered OK is lost; partitions are led again within seconds",
+		test:     "-tags process -timeout 2h -run TestAKilledNodeLosesNothing ./test/cluster",
+		short:    "WEIR_CLUSTER_KILLS=4", long: "WEIR_CLUSTER_KILLS=60",
+	},
+	{
+		fault:    "a replica's disk outdated, wiped or damaged",
+		injected: "a node's disk is harmed while it is down, then it starts again under load",
+		promise:  "it neither votes nor leads with what it forgot, says so, and delivers nothing that is damaged; nothing is lost",
+		test:     "-tags process -timeout 30m -run 'TestAReplicaThatMayHaveForgotten|TestDamageNeverReachesAConsumer' ./test/cluster",
+	},
+	{
+		fault:    "chaos",
+		injected: "partitions of the network, loss, delay, kills, freezes, full, wiped, outdated and damaged disks, drawn at random",
+		promise:  "the majority goes on, the minority never answers OK; nothing answered OK is lost",
+		test:     "-tags process -timeout 24h -run TestChaos ./test/chaos",
+		long:     "WEIR_CHAOS=30m",
+	},
+}
