@@ -22,8 +22,10 @@ const (
 // conn is one connection to a broker, of one goroutine.
 type conn struct {
 	net.Conn
+	http       bool // speaks HTTP, not NSQ's protocol
 	buf        []byte
 	start, end int // what was read and not yet taken: buf[start:end]
+	need       int // bytes that buf must hold for the next frame, as far as known
 }
 
 // frame is one frame from the server. Its data is valid until the next read.
@@ -32,13 +34,16 @@ type frame struct {
 	data []byte
 }
 
-// dial connects and identifies. Heartbeats are as rare as servers allow: who consumes cannot do without.
-func dial(address string, l *Load, bufferBytes int) (*conn, error) {
+// dial connects and, unless it is for HTTP, identifies. Heartbeats are as rare as servers allow: who consumes cannot do without.
+func dial(address string, http bool, l *Load, bufferBytes int) (*conn, error) {
 	socket, err := net.DialTimeout("tcp", address, dialTimeout)
 	if err != nil {
 		return nil, err
 	}
-	c := &conn{Conn: socket, buf: make([]byte, bufferBytes)}
+	c := &conn{Conn: socket, http: http, buf: make([]byte, bufferBytes)}
+	if http {
+		return c, nil
+	}
 	if err := c.identify(l); err != nil {
 		socket.Close()
 		return nil, fmt.Errorf("identify to %s: %w", address, err)
@@ -97,15 +102,18 @@ func (c *conn) response() ([]byte, error) {
 
 // next takes a frame that was read whole; false if there is none.
 func (c *conn) next() (frame, bool, error) {
+	if c.http {
+		return c.nextResponse()
+	}
 	got := c.buf[c.start:c.end]
-	if len(got) < nsqwire.FrameHeaderSize {
+	if c.need = nsqwire.FrameHeaderSize; len(got) < c.need {
 		return frame{}, false, nil
 	}
 	size := int(binary.BigEndian.Uint32(got))
 	if size < 4 || size > maxFrame {
 		return frame{}, false, fmt.Errorf("frame of %d bytes", size)
 	}
-	if len(got) < 4+size {
+	if c.need = 4 + size; len(got) < c.need {
 		return frame{}, false, nil
 	}
 	c.start += 4 + size
@@ -115,12 +123,8 @@ func (c *conn) next() (frame, bool, error) {
 // fill reads once, as much as there is and has room.
 func (c *conn) fill() error {
 	rest := c.buf[c.start:c.end]
-	need := nsqwire.FrameHeaderSize
-	if len(rest) >= 4 {
-		need = 4 + int(binary.BigEndian.Uint32(rest)) // next has checked it
-	}
-	if need > len(c.buf) {
-		c.buf = make([]byte, 2*need)
+	if c.need > len(c.buf) {
+		c.buf = make([]byte, 2*c.need)
 	}
 	copy(c.buf, rest)
 	c.start, c.end = 0, len(rest)

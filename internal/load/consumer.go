@@ -19,8 +19,9 @@ type consumer struct {
 	last     int64 // ns since the run began: the last delivery
 
 	deliveries histogram
-	tally      tally
-	again      int64 // deliveries that were not the first attempt
+	count      int64
+	streams    []numbers // what came of each stream of the topic
+	strangers  int64     // messages that nobody sent to this topic
 }
 
 // ready asks for messages.
@@ -48,7 +49,7 @@ func (c *consumer) consume() error {
 
 // take handles all frames that were read, and reports whether the server has agreed to close.
 func (c *consumer) take() (closed bool, err error) {
-	now, count := c.run.now(), int64(0)
+	now, count, again := c.run.now(), int64(0), int64(0)
 	c.finishes = c.finishes[:0]
 	for {
 		f, ok, err := c.conn.next()
@@ -60,11 +61,11 @@ func (c *consumer) take() (closed bool, err error) {
 		}
 		switch {
 		case f.kind == nsqwire.FrameMessage && len(f.data) >= nsqwire.MessageHeaderSize+StampBytes:
-			due, sequence := stampOf(f.data[nsqwire.MessageHeaderSize:])
+			due, id := stampOf(f.data[nsqwire.MessageHeaderSize:])
 			c.deliveries.record(time.Duration(now-due), 1)
-			c.tally.add(sequence)
+			c.note(id)
 			if f.data[8] != 0 || f.data[9] != 1 {
-				c.again++
+				again++
 			}
 			c.finishes = append(c.finishes, "FIN "...)
 			c.finishes = append(c.finishes, f.data[10:nsqwire.MessageHeaderSize]...)
@@ -79,13 +80,24 @@ func (c *consumer) take() (closed bool, err error) {
 		}
 	}
 	if count > 0 {
-		c.last = now
+		c.last, c.count = now, c.count+count
 		c.run.delivered.Add(count)
+		if again > 0 {
+			c.run.again.Add(again)
+		}
 	}
 	if len(c.finishes) > 0 {
 		_, err = c.conn.Write(c.finishes)
 	}
 	return closed, err
+}
+
+// note remembers that a message came.
+func (c *consumer) note(id uint64) {
+	topic, stream, number := identified(id)
+	if topic != c.topic || stream >= len(c.streams) || !c.streams[stream].add(number) {
+		c.strangers++
+	}
 }
 
 // close says CLS and waits for the answer, which comes behind all finishes.

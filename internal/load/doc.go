@@ -7,9 +7,10 @@
 //
 // What is counted is proved. Each body begins with a stamp,
 //
-//	[time 8: ns since the run began] [sequence 8: unique in the run]
+//	[time 8: ns since the run began] [identity 8: topic, stream, number]
 //
-// and the sums of all published and all delivered sequences, mixed, have to agree for every channel. A publisher counts an
-// answer, not a write. With a rate, messages leave by a schedule, whatever the server does, and their time is the one they
-// were due at: a server that stalls is charged for all that it kept waiting (coordinated omission).
+// where a stream is what one publisher sends to one topic. A set of bits for each stream and channel tells at the end what was
+// lost, what nobody sent and what came twice. A publisher counts an answer, not a write. With a rate, messages leave by a
+// schedule, whatever the server does, and their time is the one they were due at: a server that stalls is charged for all that
+// it kept waiting (coordinated omission).
 package load

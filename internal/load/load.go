@@ -26,10 +26,11 @@ type Load struct {
 	Channels    int `json:"channels"`    // for each topic
 	Topics      int `json:"topics"`      // dealt out to the publishers; who has several takes turns
 
-	Window    int `json:"window"`     // commands of a connection that may be without an answer
-	Batch     int `json:"batch"`      // messages in a command: 1 is PUB, more is MPUB
-	BodyBytes int `json:"body_bytes"` // at least StampBytes
-	Rate      int `json:"rate"`       // messages a second of all connections; 0: as fast as the window allows
+	Window    int  `json:"window"`         // commands of a connection that may be without an answer
+	Batch     int  `json:"batch"`          // messages in a command: 1 is PUB, more is MPUB
+	BodyBytes int  `json:"body_bytes"`     // at least StampBytes
+	HTTP      bool `json:"http,omitempty"` // publish by POST /pub and /mpub on connections that stay open
+	Rate      int  `json:"rate"`           // messages a second of all connections; 0: as fast as the window allows
 
 	Messages int64         `json:"-"` // to publish in all, at most; 0: only Duration ends it. The backlog of Sub
 	Duration time.Duration `json:"-"` // for publishing at most, and for a drain again
@@ -103,4 +104,45 @@ func (l *Load) consumers() int {
 		return 0
 	}
 	return l.Topics * l.Channels * l.Subscribers
+}
+
+// String says in words what the load does.
+func (l *Load) String() string {
+	plural := func(n int, what string) string {
+		if n == 1 {
+			return "1 " + what
+		}
+		return fmt.Sprintf("%d %ss", n, what)
+	}
+	s := plural(l.Connections, "connection")
+	switch {
+	case l.Rate > 0:
+		s += fmt.Sprintf(" publishing %d messages/s by a schedule", l.Rate)
+	case l.Window == 1:
+		s += " publishing, one command at a time"
+	default:
+		s += fmt.Sprintf(" publishing, up to %d commands unanswered", l.Window)
+	}
+	if l.Batch > 1 {
+		s += fmt.Sprintf(", %d messages in each", l.Batch)
+	}
+	if l.HTTP {
+		s += ", by HTTP"
+	}
+	s += fmt.Sprintf(", bodies of %d bytes", l.BodyBytes)
+	if l.Topics > 1 {
+		s += ", " + plural(l.Topics, "topic")
+	}
+	if l.consumes() {
+		s += fmt.Sprintf("; %s of %s", plural(l.Subscribers, "consumer"), plural(l.Channels, "channel"))
+	}
+	switch {
+	case l.Kind == Sub:
+		s += fmt.Sprintf(" draining these %d messages afterwards", l.Messages)
+	case l.OutputBufferSize == -1:
+		s += ", unbuffered"
+	case l.OutputBufferTimeout > 0:
+		s += fmt.Sprintf(", output buffered for %d ms", l.OutputBufferTimeout)
+	}
+	return s
 }

@@ -15,11 +15,9 @@ const burstBytes = 64 << 10
 
 // publisher is one connection that publishes, and its goroutine. With a rate, it also waits for the time each command is due.
 type publisher struct {
-	run      *run
-	conn     *conn
-	topics   []int // of the run
-	sequence uint64
-	commands [][]byte // one for each topic, to be stamped
+	run     *run
+	conn    *conn
+	streams []*stream // one for each of its topics, which take turns
 
 	out     []byte
 	unheard []sent // commands without an answer, oldest first
@@ -27,26 +25,42 @@ type publisher struct {
 	issued  int64  // commands written
 
 	answers, lag histogram
-	tallies      []tally // for each of topics: what was answered with OK
 	refused      int64
+	unsent       int64 // with a rate: messages that were due before the end and not written
 }
 
-// sent are commands of a topic that were written at once.
+// stream is what one publisher sends to one topic.
+type stream struct {
+	topic, index int // the topic's index in the run, the stream's index in the topic
+	command      []byte
+	next         int64   // number of the next message
+	taken        numbers // what was answered with OK
+}
+
+// sent is a command that was written.
 type sent struct {
-	due      int64 // ns since the run began
-	topic    int   // index in publisher.topics
-	sequence uint64
+	due    int64 // ns since the run began
+	stream *stream
+	first  int64 // number of its first message
 }
 
-// command returns a command with room for the stamps.
-func command(topic string, l *Load) []byte {
-	if l.Batch == 1 {
-		c := fmt.Appendf(nil, "PUB %s\n", topic)
+// command returns a command with room for the stamps, which are the last thing in it.
+func command(topic string, target *Target, l *Load) []byte {
+	size := 4 + l.Batch*(4+l.BodyBytes)
+	var c []byte
+	switch {
+	case l.HTTP && l.Batch == 1:
+		return append(requestHead(target.HTTP, "/pub?topic="+topic, l.BodyBytes), make([]byte, l.BodyBytes)...)
+	case l.HTTP:
+		c = requestHead(target.HTTP, "/mpub?binary=true&topic="+topic, size)
+	case l.Batch == 1:
+		c = fmt.Appendf(nil, "PUB %s\n", topic)
 		c = binary.BigEndian.AppendUint32(c, uint32(l.BodyBytes))
 		return append(c, make([]byte, l.BodyBytes)...)
+	default:
+		c = fmt.Appendf(nil, "MPUB %s\n", topic)
+		c = binary.BigEndian.AppendUint32(c, uint32(size))
 	}
-	c := fmt.Appendf(nil, "MPUB %s\n", topic)
-	c = binary.BigEndian.AppendUint32(c, uint32(4+l.Batch*(4+l.BodyBytes)))
 	c = binary.BigEndian.AppendUint32(c, uint32(l.Batch))
 	for range l.Batch {
 		c = binary.BigEndian.AppendUint32(c, uint32(l.BodyBytes))
@@ -63,6 +77,7 @@ func (p *publisher) publish() error {
 		}
 		if p.waiting == 0 {
 			if p.run.publishingEnded() {
+				p.countUnsent()
 				return nil
 			}
 			continue
@@ -109,19 +124,27 @@ func (p *publisher) nextDue() int64 {
 	return int64(float64(p.issued) * float64(l.Batch*l.Connections) / float64(l.Rate) * float64(time.Second))
 }
 
+// countUnsent counts what the schedule wanted and the server, by taking nothing more, or the generator did not let out.
+func (p *publisher) countUnsent() {
+	if l := &p.run.load; l.Rate > 0 && l.Messages == 0 && p.run.until.Load() > 0 {
+		wanted := int64(l.Duration.Seconds() * float64(l.Rate) / float64(l.Batch*l.Connections))
+		p.unsent = max(wanted-p.issued, 0) * int64(l.Batch)
+	}
+}
+
 // append adds the next command to what is written next.
 func (p *publisher) append(due int64) {
-	l, topic := &p.run.load, int(p.issued)%len(p.topics)
+	l, s := &p.run.load, p.streams[int(p.issued)%len(p.streams)]
 	at := len(p.out)
-	p.out = append(p.out, p.commands[topic]...)
+	p.out = append(p.out, s.command...)
 	first := len(p.out) - l.Batch*l.BodyBytes - (l.Batch-1)*4
 	if first < at {
 		panic("load: a command is shorter than its messages")
 	}
-	p.unheard = append(p.unheard, sent{due: due, topic: topic, sequence: p.sequence})
+	p.unheard = append(p.unheard, sent{due: due, stream: s, first: s.next})
 	for i := range l.Batch {
-		putStamp(p.out[first+i*(4+l.BodyBytes):], due, p.sequence)
-		p.sequence++
+		putStamp(p.out[first+i*(4+l.BodyBytes):], due, identity(s.topic, s.index, s.next))
+		s.next++
 	}
 	p.waiting, p.issued = p.waiting+1, p.issued+1
 }
@@ -167,12 +190,13 @@ func (p *publisher) hear() error {
 		taken++
 		if f.kind != nsqwire.FrameResponse || string(f.data) != nsqwire.OK {
 			p.refused += int64(p.run.load.Batch)
-			p.run.complain(fmt.Errorf("answer to a publish: %s", f.data))
+			p.run.refused.Add(int64(p.run.load.Batch))
+			p.run.note(fmt.Errorf("answer to a publish: %s", f.data))
 			continue
 		}
 		p.answers.record(time.Duration(now-s.due), 1)
 		for i := range p.run.load.Batch {
-			p.tallies[s.topic].add(s.sequence + uint64(i))
+			s.stream.taken.add(s.first + int64(i))
 		}
 		answered += int64(p.run.load.Batch)
 	}

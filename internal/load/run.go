@@ -2,9 +2,9 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +18,8 @@ const (
 // Progress is what a run has done so far.
 type Progress struct {
 	Elapsed              time.Duration
-	Published, Delivered int64
+	Published, Delivered int64 // messages answered with OK; deliveries
+	Errors               int64
 }
 
 // run is one load at work. Its goroutines share the counters and nothing else.
@@ -29,16 +30,17 @@ type run struct {
 	began  time.Time
 	until  atomic.Int64 // ns since began: no publish after this
 
-	claimed, published, delivered atomic.Int64
-	consumingEnded                atomic.Bool
+	claimed, published, refused, delivered atomic.Int64
+	again                                  atomic.Int64 // deliveries that say they are not the first
+	consumingEnded                         atomic.Bool
 
 	publishers []*publisher
 	consumers  []*consumer
 
 	errors struct {
 		sync.Mutex
-		list  []string
-		count int
+		list  []string // the first maxErrors
+		count int64    // of those that are not refusals, losses or phantoms, which are counted as messages
 	}
 }
 
@@ -49,11 +51,15 @@ func Run(ctx context.Context, target Target, l Load, progress func(Progress)) (*
 	if err := l.Validate(); err != nil {
 		return nil, err
 	}
+	if l.HTTP && target.HTTP == "" {
+		return nil, errors.New("publishing by HTTP wants the broker's HTTP address")
+	}
 	if l.Rate > 0 {
 		l.Window = maxWindow
 	}
 	r := &run{load: l, target: target}
-	defer r.tearDown()
+	tearDown := sync.OnceFunc(r.tearDown)
+	defer tearDown()
 	if err := r.setUp(ctx); err != nil {
 		return nil, err
 	}
@@ -66,6 +72,8 @@ func Run(ctx context.Context, target Target, l Load, progress func(Progress)) (*
 	result := r.work(ctx)
 	cancel()
 	<-reporting
+	tearDown()
+	r.verdict(result)
 	return result, nil
 }
 
@@ -82,8 +90,9 @@ func (r *run) setUp(ctx context.Context) error {
 	}
 	for i := range l.consumers() {
 		c := &consumer{run: r, topic: i % l.Topics, channel: i / l.Topics % l.Channels}
+		c.streams = make([]numbers, max((l.Connections-c.topic+l.Topics-1)/l.Topics, 1))
 		var err error
-		if c.conn, err = dial(r.target.TCP, l, floodBytes); err != nil {
+		if c.conn, err = dial(r.target.TCP, false, l, floodBytes); err != nil {
 			return err
 		}
 		r.consumers = append(r.consumers, c)
@@ -91,15 +100,17 @@ func (r *run) setUp(ctx context.Context) error {
 			return err
 		}
 	}
+	address := r.target.TCP
+	if l.HTTP {
+		address = r.target.HTTP
+	}
 	for i := range l.Connections {
-		p := &publisher{run: r, sequence: uint64(i) << 40}
+		p := &publisher{run: r}
 		for t := i % l.Topics; t < l.Topics; t += l.Connections {
-			p.topics = append(p.topics, t)
-			p.commands = append(p.commands, command(r.topics[t], l))
+			p.streams = append(p.streams, &stream{topic: t, index: i / l.Topics, command: command(r.topics[t], &r.target, l)})
 		}
-		p.tallies = make([]tally, len(p.topics))
 		var err error
-		if p.conn, err = dial(r.target.TCP, l, answerBytes); err != nil {
+		if p.conn, err = dial(address, l.HTTP, l, answerBytes); err != nil {
 			return err
 		}
 		r.publishers = append(r.publishers, p)
@@ -124,6 +135,7 @@ func (r *run) tearDown() {
 
 // work publishes and consumes, and counts.
 func (r *run) work(ctx context.Context) *Result {
+	use := r.observe()
 	var publishing, consuming sync.WaitGroup
 	r.begin()
 	consume := func() {
@@ -153,7 +165,27 @@ func (r *run) work(ctx context.Context) *Result {
 		c.conn.SetReadDeadline(time.Unix(1, 0))
 	}
 	consuming.Wait()
-	return r.result(published, drainFrom)
+	result := r.result(published, drainFrom)
+	result.Server = use()
+	return result
+}
+
+// observe begins to look at the server. What it returns ends that, and tells what the load took.
+func (r *run) observe() func() *ServerUse {
+	ctx, cancel := context.WithCancel(context.Background())
+	usedC := make(chan *ServerUse, 1)
+	go func() {
+		use, err := r.target.watch(ctx)
+		r.complain(err)
+		usedC <- use
+	}()
+	return func() *ServerUse {
+		cancel()
+		if use := <-usedC; use != nil || r.target.PID != 0 {
+			return use
+		}
+		return r.target.heap()
+	}
 }
 
 // begin starts the clock.
@@ -178,17 +210,19 @@ func (r *run) claim(n int64) bool {
 	return r.load.Messages == 0 || r.claimed.Add(n)-n < r.load.Messages
 }
 
-// drain waits until everything is delivered, nothing has come for a while, or ctx ends.
+// drain waits until everything is delivered, nothing has come for a while, or ctx ends. Messages that come twice can stand for
+// others in the count, so once there are any only quiet tells the end.
 func (r *run) drain(ctx context.Context) {
 	if len(r.consumers) == 0 {
 		return
 	}
-	const idle = 5 * time.Second
+	const idle, idleWithAll = 5 * time.Second, 500 * time.Millisecond
 	want, seen, moved := r.published.Load()*int64(r.load.Channels), int64(-1), time.Now()
 	end := time.Now().Add(r.load.Duration + answerTimeout)
 	for ctx.Err() == nil && time.Now().Before(end) {
 		got := r.delivered.Load()
-		if got >= want || got == seen && time.Since(moved) > idle {
+		quiet := time.Since(moved)
+		if got >= want && (r.again.Load() == 0 || got == seen && quiet > idleWithAll) || got == seen && quiet > idle {
 			return
 		}
 		if got != seen {
@@ -211,64 +245,34 @@ func (r *run) report(ctx context.Context, progress func(Progress)) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			progress(Progress{Elapsed: time.Since(began), Published: r.published.Load(), Delivered: r.delivered.Load()})
+			progress(Progress{Elapsed: time.Since(began), Published: r.published.Load(), Delivered: r.delivered.Load(), Errors: r.mistakes()})
 		}
 	}
 }
 
-// complain notes an error, if it is one.
+// complain counts and notes an error, if it is one.
 func (r *run) complain(err error) {
 	if err == nil {
 		return
 	}
+	r.note(err)
 	r.errors.Lock()
 	defer r.errors.Unlock()
-	if r.errors.count++; r.errors.count <= maxErrors {
+	r.errors.count++
+}
+
+// note keeps the text of an error that is counted elsewhere.
+func (r *run) note(err error) {
+	r.errors.Lock()
+	defer r.errors.Unlock()
+	if len(r.errors.list) < maxErrors {
 		r.errors.list = append(r.errors.list, err.Error())
 	}
 }
 
-// result adds up what all connections have counted.
-func (r *run) result(published, drainFrom int64) *Result {
-	s := &Result{Load: r.load, Seconds: float64(published) / 1e9, Published: r.published.Load(), Delivered: r.delivered.Load()}
-	var answers, lag, deliveries histogram
-	sent := make([]tally, len(r.topics))
-	for _, p := range r.publishers {
-		answers.merge(&p.answers)
-		lag.merge(&p.lag)
-		s.Refused += p.refused
-		for i, t := range p.topics {
-			sent[t].merge(p.tallies[i])
-		}
-	}
-	got := make([]tally, len(r.topics)*r.load.Channels)
-	last := drainFrom
-	for _, c := range r.consumers {
-		deliveries.merge(&c.deliveries)
-		got[c.topic*r.load.Channels+c.channel].merge(c.tally)
-		s.Again, last = s.Again+c.again, max(last, c.last)
-	}
-	s.Answers, s.Lag = answers.quantiles(), lag.quantiles()
-	if r.load.Kind == Sub {
-		s.Answers = nil
-	} else {
-		s.PublishRate, s.Deliveries = float64(s.Published)/s.Seconds, deliveries.quantiles()
-	}
-	if s.Delivered > 0 {
-		s.DeliverySeconds = float64(last-drainFrom) / 1e9
-		s.DeliveryRate = float64(s.Delivered) / s.DeliverySeconds
-	}
-	if len(r.consumers) > 0 {
-		for i, g := range got {
-			if w := sent[i/r.load.Channels]; g != w {
-				r.complain(fmt.Errorf("%s, channel %d: %d messages were answered with OK, %d deliveries came, and they are not the same",
-					r.topics[i/r.load.Channels], i%r.load.Channels, w.count, g.count))
-			}
-		}
-	}
-	if s.Published == 0 {
-		r.complain(fmt.Errorf("nothing was published"))
-	}
-	s.Errors = slices.Clone(r.errors.list)
-	return s
+// mistakes returns how many errors there were so far.
+func (r *run) mistakes() int64 {
+	r.errors.Lock()
+	defer r.errors.Unlock()
+	return r.errors.count + r.refused.Load()
 }

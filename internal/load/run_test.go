@@ -1,7 +1,9 @@
 package load_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
 	"log/slog"
 	"net"
 	"strings"
@@ -134,5 +136,125 @@ func TestALossIsAnError(t *testing.T) {
 	}
 	if result.Err() == nil {
 		t.Error("10 messages were lost, and the result is fine")
+	}
+}
+
+// answers is a server of one connection that answers OK to whatever comes, and to a subscriber's RDY with what it is given.
+func answers(t *testing.T, messages func(body []byte) []byte) load.Target {
+	t.Helper()
+	listener := listen(t)
+	bodyC := make(chan []byte, 1)
+	serve := func(socket net.Conn) {
+		defer socket.Close()
+		buf := make([]byte, 4096)
+		for {
+			n, err := socket.Read(buf)
+			if err != nil {
+				return
+			}
+			for line := range strings.SplitSeq(string(buf[:n]), "\n") {
+				switch {
+				case strings.HasPrefix(line, "RDY"):
+					go func() { socket.Write(messages(<-bodyC)) }()
+				case strings.HasPrefix(line, "CLS"):
+					socket.Write([]byte("\x00\x00\x00\x0e\x00\x00\x00\x00CLOSE_WAIT"))
+				case strings.HasPrefix(line, "PUB"):
+					bodyC <- bytes.Clone(buf[n-load.StampBytes : n])
+					fallthrough
+				case strings.HasPrefix(line, "SUB"), strings.Contains(line, "IDENTIFY"):
+					socket.Write([]byte("\x00\x00\x00\x06\x00\x00\x00\x00OK"))
+				}
+			}
+		}
+	}
+	go func() {
+		for {
+			socket, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go serve(socket)
+		}
+	}()
+	return load.Target{TCP: listener.Addr().String()}
+}
+
+// message encodes a message frame.
+func message(attempts uint16, body []byte) []byte {
+	m := binary.BigEndian.AppendUint32(nil, uint32(4+8+2+16+len(body)))
+	m = append(m, 0, 0, 0, 2)
+	m = binary.BigEndian.AppendUint64(m, 1)
+	m = binary.BigEndian.AppendUint16(m, attempts)
+	return append(append(m, "0123456789abcdef"...), body...)
+}
+
+func TestWhatCameTwiceIsNoErrorAndWhatNobodySentIs(t *testing.T) {
+	for name, c := range map[string]struct {
+		messages                    func(body []byte) []byte
+		redelivered, lost, phantoms int64
+	}{
+		"once":  {func(b []byte) []byte { return message(1, b) }, 0, 0, 0},
+		"twice": {func(b []byte) []byte { return append(message(1, b), message(2, b)...) }, 1, 0, 0},
+		"another number": {func(b []byte) []byte {
+			b[8] = 5
+			return message(1, b)
+		}, 0, 1, 1},
+		"another topic": {func(b []byte) []byte {
+			stray := bytes.Clone(b)
+			stray[15] = 0x80
+			return append(message(1, b), message(1, stray)...)
+		}, 0, 0, 1},
+		"far ahead": {func(b []byte) []byte {
+			stray := bytes.Clone(b)
+			stray[12] = 0x07
+			return append(message(1, b), message(1, stray)...)
+		}, 0, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := load.Default()
+			l.Kind, l.Messages, l.BodyBytes = load.PubSub, 1, load.StampBytes
+			r, err := load.Run(t.Context(), answers(t, c.messages), l, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Redelivered != c.redelivered || r.Lost != c.lost || r.Phantom != c.phantoms {
+				t.Errorf("redelivered %d, lost %d, phantom %d", r.Redelivered, r.Lost, r.Phantom)
+			}
+			if failed := r.Err() != nil; failed != (c.lost+c.phantoms > 0) || r.ErrorCount != c.lost+c.phantoms {
+				t.Errorf("%d errors, %v", r.ErrorCount, r.Err())
+			}
+		})
+	}
+}
+
+func TestAServerThatStopsReadingLetsAPacedLoadLagBehind(t *testing.T) {
+	listener := listen(t)
+	go func() { // identifies, and takes no more until the load is nearly over
+		socket, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer socket.Close()
+		const answer = "\x00\x00\x00\x06\x00\x00\x00\x00OK"
+		buf := make([]byte, 1<<20)
+		socket.Read(buf)
+		socket.Write([]byte(answer))
+		time.Sleep(time.Second)
+		for {
+			n, err := socket.Read(buf)
+			if err != nil {
+				return
+			}
+			socket.Write([]byte(strings.Repeat(answer, strings.Count(string(buf[:n]), "PUB "))))
+		}
+	}()
+	l := load.Default()
+	l.Rate, l.BodyBytes, l.Duration = 1000, 100_000, 900*time.Millisecond // 100 MB/s: more than sockets hold
+	result, err := load.Run(t.Context(), load.Target{TCP: listener.Addr().String()}, l, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.Unsent < 100 || result.Lag == nil || result.Published+result.Unsent < 890 || result.Published+result.Unsent > 901 {
+		t.Errorf("%d published, %d unsent, lag %+v", result.Published, result.Unsent, result.Lag)
 	}
 }

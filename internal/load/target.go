@@ -13,6 +13,7 @@ import (
 type Target struct {
 	TCP  string // HOST:PORT
 	HTTP string // HOST:PORT; "": topics are made by their first use, and stay
+	PID  int    // of its process on this machine, to tell its memory and CPU time; 0: not known
 	// Prefix begins the names of all topics that a run makes and deletes.
 	Prefix string
 }
