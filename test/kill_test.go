@@ -178,7 +178,6 @@ func (k *killRun) check() {
 	if path := os.Getenv("WEIR_REPORT"); path != "" {
 		appendReport(k.t, path, table.String())
 	}
-	faultreport.Write(k.t, faultreport.Judged("kill -9 under load", report.Kills, report))
 	if err := report.Err(); err != nil {
 		k.t.Error(err)
 	}
@@ -190,24 +189,13 @@ func (k *killRun) check() {
 	}
 	disk, err := k.broker.DiskBytes()
 	must(k.t, err)
-	row := rowOf(report, fmt.Sprintf("kill -9 under load, --sync=%s", k.sync))
-	row.Note = fmt.Sprintf("%d of the kills while starting; %d MiB of bodies answered, %d MiB of disk taken at the end",
-		k.early, k.bytes.Load()>>20, disk>>20)
+	row := faultreport.Judged("kill -9 under load", report.Kills, report)
+	row.Note = fmt.Sprintf("--sync=%s: %d of the kills while starting; %d MiB of bodies answered, %d MiB of disk taken at the end",
+		k.sync, k.early, k.bytes.Load()>>20, disk>>20)
 	faultreport.Write(k.t, row)
 	if got := k.bytes.Load(); disk > got/2 {
 		k.t.Errorf("%d MiB of disk are taken after %d MiB have been finished: nothing was trimmed", disk>>20, got>>20)
 	}
-}
-
-// rowOf makes a row of the fault report of what the history checker found.
-func rowOf(report *history.Report, fault string) faultreport.Row {
-	row := faultreport.Row{Fault: fault, Injected: report.Kills, Acknowledged: report.Answered,
-		Lost: report.Count(history.Lost), Phantom: report.Count(history.Phantom)}
-	for _, ch := range report.Channels {
-		row.Delivered += ch.Deliveries
-		row.Duplicated += ch.Duplicates
-	}
-	return row
 }
 
 func appendReport(t *testing.T, path, text string) {

@@ -44,22 +44,23 @@ func (b *Broker) keepCatalog() {
 	}
 }
 
-// keep does what is due for one partition. Its errors are logged: the next round tries again, and the log tells by itself when
-// it has failed for good.
+// keep does what is due for one partition. Its errors are logged, the first of a row: the next round tries again, and the log tells by itself
+// when it has failed for good.
 func (p *partition) keep(ctx context.Context) {
 	if p.topic.ephemeral || p.failure() != nil {
 		return
 	}
-	logger := p.broker.options.Logger
+	text, err := "checkpoint not written; the next start replays more of the log", error(nil)
 	if p.sinceCheckpoint.Load() >= p.broker.options.CheckpointBytes {
-		if err := p.checkpoint(); err != nil && !isFinal(err) {
-			logger.Warn("checkpoint not written; the next start replays more of the log", slog.String("topic", p.topic.name), slog.Any("error", err))
-			return
-		}
+		err = p.checkpoint()
 	}
-	if err := p.retain(ctx, time.Now()); err != nil && !isFinal(err) && ctx.Err() == nil {
-		logger.Warn("finished segments not deleted", slog.String("topic", p.topic.name), slog.Any("error", err))
+	if err == nil {
+		text, err = "finished segments not deleted", p.retain(ctx, time.Now())
 	}
+	if err != nil && !isFinal(err) && ctx.Err() == nil && !p.keepFailed {
+		p.broker.options.Logger.Warn(text, slog.String("topic", p.topic.name), slog.Any("error", err))
+	}
+	p.keepFailed = err != nil
 }
 
 // checkpointCatalog stores the catalog as applied, if it has changed.

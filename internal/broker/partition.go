@@ -51,6 +51,7 @@ type partition struct {
 	flushing        atomic.Bool           // a progress entry is under way
 
 	saved         [2]checkpointed // the newest checkpoints of this life, newest first; the keeper's, and shut's after it
+	keepFailed    bool            // the keeper's: its latest round met an error, which is logged
 	carryTooLarge carryAttempt    // the keeper's: what was too large to be carried, so as not to read it again and again
 }
 

@@ -32,3 +32,6 @@ func (t *tailFile) writeAhead(target int64) {
 		t.zeroed = end + int64(wrote)
 	}
 }
+
+// Scarce says whether the disk's space is low: then nothing is written ahead, and the little that is left goes to what has to be recorded.
+func (s *Store) Scarce(scarce bool) { s.scarce.Store(scarce) }

@@ -77,7 +77,7 @@ func (l *Log) write(entries []record.Entry) error {
 		return err
 	}
 	t.recorded = durable
-	if l.policy == SyncAlways {
+	if l.policy == SyncAlways && !l.store.scarce.Load() {
 		t.writeAhead(l.growth.target)
 	}
 	return nil

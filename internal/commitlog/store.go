@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/weirmq/weir/internal/vfs"
 )
@@ -39,6 +40,7 @@ type Store struct {
 	rounds  *committer
 	syncer  *syncer
 	janitor *janitor
+	scarce  atomic.Bool // see Scarce
 
 	mu struct {
 		sync.Mutex

@@ -97,9 +97,10 @@ func DefaultOptions() Options {
 	return Options{
 		DataPath: "./weir-data", TCPAddress: "127.0.0.1:4150", HTTPAddress: "127.0.0.1:4151", HTTPSAddress: "127.0.0.1:4152", Advertise: "127.0.0.1",
 		StopTimeout: 20 * time.Second, Logger: slog.Default(),
-		Store:  commitlog.Options{Sync: commitlog.SyncAlways, CacheBytes: 16 << 20, MaxSegmentBytes: maxSegmentBytes},
-		Broker: broker.Options{Retain: 24 * time.Hour, RetainBytes: 1 << 30},
-		Statsd: statsd.Options{Interval: time.Minute, Prefix: "nsq.%s", PacketSize: 508, MemStats: true},
+		Store:   commitlog.Options{Sync: commitlog.SyncAlways, CacheBytes: 16 << 20, MaxSegmentBytes: maxSegmentBytes},
+		Replica: replica.Options{SpareBytes: 8 << 20},
+		Broker:  broker.Options{Retain: 24 * time.Hour, RetainBytes: 1 << 30},
+		Statsd:  statsd.Options{Interval: time.Minute, Prefix: "nsq.%s", PacketSize: 508, MemStats: true},
 		TCP: nsqtcp.Options{
 			MaxConnections: 65_536, MaxMsgSize: 1 << 20, MaxBodySize: 5 << 20, MaxRdyCount: 2500,
 			MsgTimeout: time.Minute, MaxMsgTimeout: 15 * time.Minute, MaxReqTimeout: time.Hour,

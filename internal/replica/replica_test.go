@@ -153,3 +153,52 @@ func eventually(t *testing.T, cond func() bool) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// TestSpareFileMakesRoomOnAFullDisk has other programs take the disk to the last byte.
+func TestSpareFileMakesRoomOnAFullDisk(t *testing.T) {
+	const spareBytes, capacity = 4 << 20, 512 << 20
+	disk := vfs.NewMem(1)
+	disk.SetCapacity(capacity)
+	store, err := commitlog.OpenStore(commitlog.Options{FS: disk, Dir: "/data", Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	options := replica.Options{FS: disk, Dir: "/data", ReserveBytes: 8 << 20, SpareBytes: spareBytes, WatchInterval: 10 * time.Millisecond}
+	n := &node{replica.NewLogs(store, options), nil, disk, "/data", commitlog.SyncAlways}
+	free := func() int64 {
+		usage, err := disk.Usage("/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return usage.Free
+	}
+	spare := func() bool {
+		info, err := disk.Stat("/data/spare")
+		return err == nil && info.Size == spareBytes
+	}
+	eventually(t, spare)
+	l, m := start(t, n)
+	take := func() { disk.SetCapacity(capacity - free()) }
+	take()
+	eventually(t, func() bool { return free() >= spareBytes })
+	if p := logtest.Propose(l, m, record.KindControl, make([]byte, spareBytes/2)).Outcome(t); p.Err != nil {
+		t.Fatalf("progress on the full disk: %v", p.Err)
+	}
+	if spare() {
+		t.Error("the spare file is made again on a full disk")
+	}
+	disk.SetCapacity(capacity)
+	eventually(t, spare)
+
+	take()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	n.Logs.Close()
+	options.WatchInterval = time.Hour
+	replica.NewLogs(store, options).Close()
+	if free() < spareBytes {
+		t.Error("a node that starts on a full disk keeps its spare file")
+	}
+}

@@ -22,6 +22,9 @@ type Options struct {
 	// ReserveBytes is the free space below which messages are refused, so that finishes and other small entries can still be
 	// recorded. Default: 256 MiB, or 5 % of the disk if that is less.
 	ReserveBytes int64
+	// SpareBytes is the size of a file that keeps room in which finishes are recorded when other programs have filled the disk; on a
+	// small disk it is a hundredth of that. Default 0: no such file.
+	SpareBytes int64
 	// WatchInterval is how often free space is looked at. Default 1s.
 	WatchInterval time.Duration
 }
@@ -29,14 +32,16 @@ type Options struct {
 // Space watches the free space of a node's disk for all its logs.
 type Space struct {
 	options Options
+	scarce  func(bool)   // told when low changes
+	spare   *spare       // the watching goroutine's
 	low     atomic.Bool  // free space is below the reserve
 	room    atomic.Int64 // bytes of messages to be admitted until the disk is looked at again, however early that is
 	stop    context.CancelFunc
 	runs    sync.WaitGroup
 }
 
-// newSpace looks at the disk, and then again and again until close.
-func newSpace(options Options) *Space {
+// newSpace looks at the disk, and then again and again until close. It calls scarce when space begins or ceases to be low.
+func newSpace(options Options, scarce func(bool)) *Space {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -44,8 +49,10 @@ func newSpace(options Options) *Space {
 		options.WatchInterval = time.Second
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Space{options: options, stop: stop}
-	s.look()
+	s := &Space{options: options, scarce: scarce, spare: newSpare(options), stop: stop}
+	if usage, ok := s.look(); ok {
+		s.spare.giveUp(usage)
+	}
 	s.runs.Go(func() { s.watch(ctx) })
 	return s
 }
@@ -72,7 +79,10 @@ func (s *Space) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			s.look()
+		}
+		if usage, ok := s.look(); ok {
+			s.spare.giveUp(usage)
+			s.spare.keep(usage, s.reserve(usage))
 		}
 	}
 }
@@ -84,24 +94,32 @@ func (s *Space) spend(bytes int) {
 	}
 }
 
-func (s *Space) look() {
+// reserve returns the free space below which messages are refused.
+func (s *Space) reserve(usage vfs.Usage) int64 {
+	if s.options.ReserveBytes > 0 {
+		return s.options.ReserveBytes
+	}
+	return min(256<<20, usage.Total/20)
+}
+
+// look finds out whether space is low; ok is false if the disk does not tell.
+func (s *Space) look() (usage vfs.Usage, ok bool) {
 	usage, err := s.options.FS.Usage(s.options.Dir)
 	if err != nil {
-		return // the writes will tell
+		return usage, false // the writes will tell
 	}
-	reserve := s.options.ReserveBytes
-	if reserve == 0 {
-		reserve = min(256<<20, usage.Total/20)
-	}
+	reserve := s.reserve(usage)
 	low := usage.Free < reserve
 	s.room.Store((usage.Free - reserve) / 4) // segments grow ahead of what is admitted
 	if s.low.Swap(low) == low {
-		return
+		return usage, true
 	}
+	s.scarce(low)
 	if low {
 		s.options.Logger.Error("disk nearly full: messages are refused, consuming goes on; free some space",
 			slog.Int64("free_bytes", usage.Free), slog.Int64("reserve_bytes", reserve))
 	} else {
 		s.options.Logger.Info("disk has space again: messages are accepted", slog.Int64("free_bytes", usage.Free))
 	}
+	return usage, true
 }
