@@ -12,11 +12,15 @@ const (
 	syncBuckets = 64 // bucket b holds syncs of less than 2^(b/2) µs: half an octave each, up to an hour
 )
 
-// Syncs measures how long making writes durable takes, over the last minute, within a factor of 1.42. The zero value is ready; its
+// Syncs measures how long making writes durable takes, over the last minute, within a factor of 1.42, and in all. The zero value is ready; its
 // methods may be called from any goroutine.
 type Syncs struct {
 	mu    sync.Mutex
 	slots [syncSlots]syncCounts
+	total struct {
+		count int64
+		took  time.Duration
+	}
 }
 
 type syncCounts struct {
@@ -41,6 +45,8 @@ func (s *Syncs) observe(now time.Time, took time.Duration) {
 	number := now.UnixNano() / int64(syncSlot)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.total.count++
+	s.total.took += took
 	c := &s.slots[number%syncSlots]
 	if c.number != number {
 		*c = syncCounts{number: number}
@@ -48,6 +54,13 @@ func (s *Syncs) observe(now time.Time, took time.Duration) {
 	c.count++
 	c.max = max(c.max, took)
 	c.buckets[syncBucket(took)]++
+}
+
+// Total returns how many rounds there were since the start, and how long all of them took.
+func (s *Syncs) Total() (count int64, took time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.total.count, s.total.took
 }
 
 func syncBucket(took time.Duration) int {

@@ -40,6 +40,9 @@ func TestDashboardAsksForSeriesThatExist(t *testing.T) {
 	for end := time.Now().Add(5 * time.Second); !strings.Contains(metrics, "weir_channel_e2e") && time.Now().Before(end); { // the FIN is on its way
 		metrics = request(t, "GET", api+"/metrics", "")
 	}
+	if !regexp.MustCompile(`(?m)^weir_disk_syncs_total [1-9]`).MatchString(metrics) || !regexp.MustCompile(`(?m)^weir_disk_sync_seconds_total [0-9.e-]*[1-9]`).MatchString(metrics) {
+		t.Error("a message was published durably, and no sync is counted")
+	}
 	var exist []string
 	for line := range strings.Lines(metrics) {
 		if !strings.HasPrefix(line, "#") {

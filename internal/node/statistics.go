@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/weirmq/weir/internal/api"
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/nsqtcp"
 	"github.com/weirmq/weir/internal/statsd"
@@ -40,6 +41,24 @@ func (n *Node) pushStatistics() error {
 	pusher := statsd.New(o, func() []broker.TopicStats { return n.broker.Stats("", "", false) })
 	n.serving.Go(func() { pusher.Run(ctx) })
 	return nil
+}
+
+// registerDisk shows on /metrics what making writes durable takes.
+func registerDisk(registry *prometheus.Registry, syncs *api.Syncs) error {
+	return errors.Join(
+		registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "weir_disk_syncs_total", Help: "Rounds that made writes durable.",
+		}, func() float64 {
+			count, _ := syncs.Total()
+			return float64(count)
+		})),
+		registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "weir_disk_sync_seconds_total", Help: "Time that these rounds took.",
+		}, func() float64 {
+			_, took := syncs.Total()
+			return took.Seconds()
+		})),
+	)
 }
 
 // registerDoor shows what the TCP door holds on /metrics.
