@@ -57,7 +57,7 @@ type Fault struct {
 
 	mu    sync.Mutex // guards what follows, and what the rules count
 	rules []*countedRule
-	calls int
+	calls map[Op]int
 	first Call
 }
 
@@ -73,7 +73,7 @@ type countedRule struct {
 }
 
 // NewFault returns a Fault over below, without rules.
-func NewFault(below FS) *Fault { return &Fault{below: below} }
+func NewFault(below FS) *Fault { return &Fault{below: below, calls: make(map[Op]int)} }
 
 // Add adds a rule. Of several rules that match a call, all count it and the one added first decides the error. Add panics
 // on a rule without an error or with a bad pattern.
@@ -104,11 +104,11 @@ func (f *Fault) Hits() (n int) {
 	return n
 }
 
-// Calls returns how many calls of operations that rules can match there have been.
-func (f *Fault) Calls() int {
+// Calls returns how many calls of an operation there have been, of OpAny those of all together.
+func (f *Fault) Calls(op Op) int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.calls
+	return f.calls[op]
 }
 
 // First returns the first call that a rule has made fail, the zero Call if there is none.
@@ -122,7 +122,8 @@ func (f *Fault) First() Call {
 func (f *Fault) check(op Op, name string) (part int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.calls++
+	f.calls[OpAny]++
+	f.calls[op]++
 	for _, r := range f.rules {
 		matches, _ := path.Match(r.Match, path.Base(name)) // Add has checked the pattern
 		if r.Op != OpAny && r.Op != op || r.Match != "" && !matches {

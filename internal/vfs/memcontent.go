@@ -22,7 +22,7 @@ type page struct {
 type memContent struct {
 	pages []*page
 	size  int64
-	round int // Syncs so far
+	round int // Syncs and clones so far
 	// nameless tells that the file has been removed and lives only as long as it is open.
 	nameless bool
 
@@ -156,8 +156,9 @@ func (c *memContent) blocks() (n int) {
 }
 
 // clone copies the content with what is and what is not durable. Pages are shared; neither side changes a shared one,
-// because the clone owns none and the original belongs to a disk that has stopped.
+// because the clone owns none and the original begins a new round.
 func (c *memContent) clone() *memContent {
+	c.round++
 	d := *c
 	d.pages = append([]*page(nil), c.pages...)
 	d.durable = append([]*page(nil), c.durable...)

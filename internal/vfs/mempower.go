@@ -50,6 +50,17 @@ func (m *Mem) Kill() *Mem {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.stopped = true
+	return m.cloneLocked()
+}
+
+// Clone returns what Kill would, and the disk goes on. The two share nothing that changes.
+func (m *Mem) Clone() *Mem {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.cloneLocked()
+}
+
+func (m *Mem) cloneLocked() *Mem {
 	k := killing{copies: map[*memNode]*memNode{}}
 	root := k.node(m.root)
 	pending := make([]*dirOp, len(m.pending))

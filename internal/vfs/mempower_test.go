@@ -466,3 +466,18 @@ func BenchmarkCrash(b *testing.B) {
 		m.Crash(uint64(seed))
 	}
 }
+
+func TestACloneAndItsOriginalShareNothingThatChanges(t *testing.T) {
+	m := NewMem(1)
+	file := put(t, m, "/a", "old")
+	c := m.Clone()
+	writeAt(t, file, "new", 0)
+	ok(t, m.Rename("/a", "/b"))
+	if got := string(contents(t, c, "/a")); got != "old" {
+		t.Errorf("the clone holds %q", got)
+	}
+	writeAt(t, must(c.OpenWrite("/a"))(t), "two", 0)
+	if got := string(contents(t, m, "/b")); got != "new" {
+		t.Errorf("the original holds %q", got)
+	}
+}
