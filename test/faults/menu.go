@@ -79,4 +79,11 @@ var menu = []entry{
 		test:     "-tags process -timeout 24h -run TestChaos ./test/chaos",
 		long:     "WEIR_CHAOS=30m",
 	},
+	{
+		fault:    "sessions under fuzz",
+		injected: "random valid and invalid commands, wrong sizes and ids, torn frames, disconnects, several sessions at once",
+		promise:  "one answer for each command, in order; fatal errors close; nothing is lost, phantom, or in flight twice",
+		test:     "-timeout 1h -run TestSessionsKeepTheProtocol ./test/sessions",
+		short:    "WEIR_SEEDS=60", long: "WEIR_SEEDS=3000",
+	},
 }
