@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,8 +40,10 @@ type Options struct {
 	RequestTimeout time.Duration
 	// DialTLS connects for requests over HTTPS. nil verifies against the system's roots.
 	DialTLS func(ctx context.Context, network, address string) (net.Conn, error)
-	// NodeToken is sent to nodes as a bearer token, unless empty.
-	NodeToken string
+	// NodeToken is sent as a bearer token, unless empty, to Lookupds, to Nodes, and to nodes at TokenHosts: names or addresses without
+	// a port, "*" for all. Who registers with a lookup service is shown; that alone earns him no token.
+	NodeToken  string
+	TokenHosts []string
 
 	// GraphiteURL is where /api/graphite asks, and, with ProxyGraphite, where /render leads.
 	GraphiteURL   string
@@ -107,4 +110,13 @@ func (o *Options) Validate() error {
 		return errors.New("ConnectTimeout, RequestTimeout, StatsdInterval, Interval, MaxConnections: must not be negative")
 	}
 	return nil
+}
+
+// trusts tells whether an address (host:port, or https://host:port) may be shown NodeToken.
+func (o *Options) trusts(address string) bool {
+	if slices.Contains(o.Lookupds, address) || slices.Contains(o.Nodes, address) || slices.Contains(o.TokenHosts, "*") {
+		return true
+	}
+	host, _, err := net.SplitHostPort(strings.TrimPrefix(strings.TrimPrefix(address, "https://"), "http://"))
+	return err == nil && slices.ContainsFunc(o.TokenHosts, func(trusted string) bool { return strings.EqualFold(trusted, host) })
 }

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/weirmq/weir/internal/admin/access"
@@ -275,5 +276,47 @@ func TestNodeTokenIsForNodes(t *testing.T) {
 	}
 	if got := <-seenC; got != "" {
 		t.Errorf("graphite got %q", got)
+	}
+}
+
+// TestNodeTokenIsNotForWhoeverRegisters: anybody may register with a lookup service and say that it is a node. What it then gets are questions,
+// not the token that opens the others.
+func TestNodeTokenIsNotForWhoeverRegisters(t *testing.T) {
+	const token = "nodes-secret-nodes-secret"
+	for _, c := range []struct {
+		name    string
+		options func(*Options, string)
+		gets    bool
+	}{
+		{"registered", func(*Options, string) {}, false},
+		{"registered, and others are trusted", func(o *Options, _ string) { o.TokenHosts = []string{"10.1.2.3", "node1"} }, false},
+		{"registered at a host that is trusted", func(o *Options, _ string) { o.TokenHosts = []string{"127.0.0.1"} }, true},
+		{"registered, and all are trusted", func(o *Options, _ string) { o.TokenHosts = []string{"*"} }, true},
+		{"named", func(o *Options, address string) { o.Nodes = []string{address} }, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a, _, l := places(t)
+			var shown, asked atomic.Bool
+			answer := a.Server.Config.Handler
+			a.Server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				asked.Store(true)
+				if strings.Contains(r.Header.Get("Authorization"), token) {
+					shown.Store(true)
+				}
+				answer.ServeHTTP(w, r)
+			})
+			o := Options{Lookupds: []string{l.address()}, NodeToken: token}
+			c.options(&o, a.address())
+			s := newServer(t, o)
+			if w := send(s, "GET", "/api/v1/nodes", ""); w.Code != 200 {
+				t.Fatal(w.Code, w.Body)
+			}
+			if !asked.Load() {
+				t.Fatal("the node was not asked: nothing is tested")
+			}
+			if shown.Load() != c.gets {
+				t.Errorf("the token was shown: %v, want %v", shown.Load(), c.gets)
+			}
+		})
 	}
 }

@@ -64,7 +64,7 @@ func New(options Options) (*Server, error) {
 		UserAgent: "nsqadmin/" + options.Version,
 	}
 	s.outside = upstream.NewClient(asking)
-	asking.Token = options.NodeToken
+	asking.Token, asking.TokenTo = options.NodeToken, options.trusts
 	s.client = upstream.NewClient(asking)
 	s.assets = newAssets(options.BasePath, options.DevStaticDir)
 	hosts := append([]string{}, options.Hosts...)

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"net"
 	"net/http"
 	"slices"
 	"time"
@@ -20,7 +21,7 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, errLogin)
 		return
 	}
-	watching, err := s.hub.Subscribe(slices.Clone(r.URL.Query()["watch"]))
+	watching, err := s.hub.Subscribe(watcher(began, r), slices.Clone(r.URL.Query()["watch"]))
 	switch err {
 	case nil:
 	case live.ErrTooMany:
@@ -42,6 +43,15 @@ func (s *Server) stream(w http.ResponseWriter, r *http.Request) {
 		Time     int64  `json:"time_ms"`
 	}{s.options.Version, s.hub.Interval().Milliseconds(), time.Now().UnixMilli()}))
 	s.follow(w, r, out, watching, began)
+}
+
+// watcher names who watches: a user, or where nobody logs in an address.
+func watcher(who access.Who, r *http.Request) string {
+	if who.User != "" {
+		return "user " + who.User
+	}
+	host, _, _ := net.SplitHostPort(r.RemoteAddr)
+	return "address " + host
 }
 
 // follow writes events until the client goes, may not look any more, or the server stops.

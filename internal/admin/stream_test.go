@@ -221,3 +221,21 @@ func TestSlowNodeHidesNothingOfTheOthers(t *testing.T) {
 		t.Errorf("channel: %v", channel)
 	}
 }
+
+// TestOneCannotTakeAllStreams: somebody opens pages until no more are given; others still get theirs.
+func TestOneCannotTakeAllStreams(t *testing.T) {
+	_, _, l := places(t)
+	_, base := startPage(t, Options{Lookupds: []string{l.address()}, ACLHeader: "X-User", AdminUsers: []string{"ann"}})
+	refused := 0
+	for range 100 {
+		if p := openPage(t, base, "watch=overview", "X-User", "mallory"); p.status == http.StatusServiceUnavailable {
+			refused++
+		}
+	}
+	if refused != 36 {
+		t.Errorf("of 100 streams of one user %d were refused, want 36", refused)
+	}
+	if p := openPage(t, base, "watch=overview", "X-User", "ann"); p.status != http.StatusOK {
+		t.Errorf("another user gets %d", p.status)
+	}
+}

@@ -72,6 +72,7 @@ func Nsqadmin(a *Admin) *Set {
 	s.Group("Weir's own")
 	adminAccess(s, o, &a.tokenFile)
 	s.String(&a.nodeTokenFile, "http-auth-token-file", "FILE", "file whose content nodes want as a token")
+	s.List(&o.TokenHosts, "http-auth-token-host", "HOST", "host to whose nodes it may be sent, besides --nsqd-http-address and --lookupd-http-address; * for all; may be repeated")
 	s.OneOf(&a.LogFormat, "log-format", []string{"text", "json"}, "form of the log on stderr")
 
 	s.Group("Of nsqadmin, accepted, but without a meaning here")

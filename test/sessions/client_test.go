@@ -239,6 +239,9 @@ func (c *client) delivery(data []byte) (reply []byte) {
 		c.story.fault("a message comes to a session that is not subscribed: subscribed %v, closed %v", c.subscribed, c.closed)
 		return nil
 	}
+	if m := c.sub.messages[id]; m != nil && attempts < m.attempts && (c.doomed || c.left) {
+		return nil // sent before the session ended, and read by us after another client had got the message from it
+	}
 	key, ok := c.sub.topic.rec.Delivered(c.sub.name, data[26:], attempts)
 	if !ok {
 		c.story.fault("a message that nobody sent: %.60q", data[26:])

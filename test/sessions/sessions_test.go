@@ -13,7 +13,7 @@
 //
 //	WEIR_SEED=123 go test ./test/sessions                                   replays one
 //	WEIR_SEEDS=3000 go test ./test/sessions                                 runs so many
-//	go test -run '^$' -fuzz FuzzSessions -fuzztime 30s ./test/sessions      looks for new ones
+//	go test -run '^$' -fuzz FuzzSessions -fuzztime 30s -fuzzminimizetime 100x ./test/sessions   looks for new ones
 package sessions
 
 import (

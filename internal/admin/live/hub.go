@@ -19,8 +19,9 @@ const soon = 50 * time.Millisecond
 
 // Limits of streams.
 const (
-	maxStreams = 1000
-	maxWatches = 8
+	maxStreams      = 1000
+	maxStreamsOfOne = 64 // of one user, or of one address where nobody logs in
+	maxWatches      = 8
 )
 
 // Errors of Subscribe.
@@ -40,7 +41,7 @@ type Hub struct {
 	mu struct {
 		sync.Mutex
 		boards  map[string]*board
-		streams int
+		streams map[string]int // by whom
 		running bool
 		picture *Picture // the newest; nil if there is none
 	}
@@ -87,7 +88,7 @@ func parseWatch(text string) (watch, bool) {
 // NewHub returns a Hub that asks the places, once in an interval while somebody watches.
 func NewHub(client *upstream.Client, places func() upstream.Places, interval time.Duration) *Hub {
 	h := &Hub{interval: interval, collect: collector{client: client, places: places}, turn: make(chan struct{}, 1), kickC: make(chan struct{}, 1)}
-	h.mu.boards = map[string]*board{}
+	h.mu.boards, h.mu.streams = map[string]*board{}, map[string]int{}
 	return h
 }
 
@@ -140,13 +141,14 @@ func (h *Hub) patience() time.Duration {
 // Stream is one page's.
 type Stream struct {
 	hub    *Hub
+	who    string
 	boards []*board
 	sent   []uint64 // versions of boards
 	moreC  chan struct{}
 }
 
-// Subscribe opens a stream of the things watched. Errors: ErrBadWatch, ErrTooMany.
-func (h *Hub) Subscribe(watches []string) (*Stream, error) {
+// Subscribe opens a stream of the things watched, for somebody, who may have so many. Errors: ErrBadWatch, ErrTooMany.
+func (h *Hub) Subscribe(who string, watches []string) (*Stream, error) {
 	slices.Sort(watches)
 	watches = slices.Compact(watches)
 	if len(watches) == 0 || len(watches) > maxWatches {
@@ -159,13 +161,13 @@ func (h *Hub) Subscribe(watches []string) (*Stream, error) {
 			return nil, ErrBadWatch
 		}
 	}
-	s := &Stream{hub: h, sent: make([]uint64, len(parsed)), moreC: make(chan struct{}, 1)}
+	s := &Stream{hub: h, who: who, sent: make([]uint64, len(parsed)), moreC: make(chan struct{}, 1)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.mu.streams >= maxStreams {
+	if h.open() >= maxStreams || h.mu.streams[who] >= maxStreamsOfOne {
 		return nil, ErrTooMany
 	}
-	h.mu.streams++
+	h.mu.streams[who]++
 	for _, w := range parsed {
 		b := h.mu.boards[w.text]
 		if b == nil {
@@ -187,12 +189,22 @@ func (h *Hub) Subscribe(watches []string) (*Stream, error) {
 	return s, nil
 }
 
+// open counts the streams; the caller holds the mutex.
+func (h *Hub) open() (n int) {
+	for _, of := range h.mu.streams {
+		n += of
+	}
+	return n
+}
+
 // Close ends the stream.
 func (s *Stream) Close() {
 	h := s.hub
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.mu.streams--
+	if h.mu.streams[s.who]--; h.mu.streams[s.who] == 0 {
+		delete(h.mu.streams, s.who)
+	}
 	for _, b := range s.boards {
 		delete(b.watchers, s)
 		if len(b.watchers) == 0 {
@@ -263,7 +275,7 @@ func (h *Hub) run() {
 func (h *Hub) watched() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.mu.running = h.mu.streams > 0
+	h.mu.running = len(h.mu.streams) > 0
 	return h.mu.running
 }
 

@@ -28,8 +28,9 @@ type Options struct {
 	MaxAnswerBytes int64
 	// UserAgent names the program.
 	UserAgent string
-	// Token is sent as a bearer token to nodes, unless empty.
-	Token string
+	// Token is sent as a bearer token, unless empty, to the addresses for which TokenTo is true; nil: to all.
+	Token   string
+	TokenTo func(address string) bool
 }
 
 // Client asks nodes and lookup services.
@@ -127,7 +128,7 @@ func (c *Client) Open(ctx context.Context, method, address, path, contentType st
 		if contentType != "" {
 			request.Header.Set("Content-Type", contentType)
 		}
-		if c.options.Token != "" {
+		if c.options.Token != "" && (c.options.TokenTo == nil || c.options.TokenTo(address)) {
 			request.Header.Set("Authorization", "Bearer "+c.options.Token)
 		}
 		answer, err := c.http.Do(request)
