@@ -6,11 +6,12 @@ STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 BENCHTIME   ?= 1s
 CHAOS       ?= 15m
+SOAK        ?= 15m
 
 # A binary that depends on nothing: no libc, no build path.
 BUILDFLAGS   = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
 
-.PHONY: help build run test check format vet lint race ui process chaos browser screenshots npm chromium deb faults demo demo-cluster fuzz bench microbench benchcmp clean
+.PHONY: help build run test check format vet lint race ui process chaos soak browser screenshots npm chromium deb faults demo demo-cluster fuzz bench microbench benchcmp clean
 
 help:            ## list the commands
 	@sed -nE "s|^([a-z-]+):[^#]*## (.*)|\1\t\2|p" Makefile | expand -t 12
@@ -56,6 +57,9 @@ process: build stock npm  ## tests that kill and freeze real processes and use r
 
 chaos: build     ## disturb clusters in network namespaces for CHAOS=15m: cuts, kills, bad disks, with clients and the history checker (root)
 	WEIR_TEST_BINARY=$(CURDIR)/bin/weir WEIR_CHAOS=$(CHAOS) $(GO) test -tags process -count=1 -v -timeout 24h -run TestChaos ./test/chaos
+
+soak: build      ## a mixed load with kills on a lone node and a cluster for SOAK=15m: nothing lost, nothing grows
+	WEIR_TEST_BINARY=$(CURDIR)/bin/weir WEIR_SOAK=$(SOAK) $(GO) test -tags process -count=1 -v -timeout 24h -run TestSoak ./test/endurance
 
 browser: build stock npm chromium  ## the admin page in headless Chromium, against real processes
 	cd test/browser && WEIR_TEST_BINARY=$(CURDIR)/bin/weir node --test --test-concurrency=1 --test-timeout=90000

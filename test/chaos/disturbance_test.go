@@ -3,8 +3,6 @@
 package chaos
 
 import (
-	"slices"
-	"sync"
 	"time"
 
 	"github.com/weirmq/weir/internal/catalog"
@@ -15,43 +13,8 @@ import (
 // busy machine take.
 const finishWindow = 500 * time.Millisecond
 
-// disturbances are the times in which what is in flight may be forgotten: the faults that a scenario makes, and the moments in which
-// leadership moved. Any goroutine may add to them.
-type disturbances struct {
-	mu struct {
-		sync.Mutex
-		spans []span
-	}
-}
-
-type span struct{ from, to time.Time }
-
-// add notes a disturbance that is over.
-func (d *disturbances) add(from, to time.Time) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.mu.spans = append(d.mu.spans, span{from, to})
-}
-
-// mark puts the disturbances into a history, as ends of the broker's process: one where each begins, and one at everything that consumers
-// saw and did in it, so that none of that has to last.
-func (d *disturbances) mark(h *history.History) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	var marks []history.Event
-	for _, s := range d.mu.spans {
-		marks = append(marks, history.Event{Kind: history.Killed, At: s.from.UnixNano()})
-	}
-	for _, e := range h.Events {
-		switch e.Kind {
-		case history.Delivered, history.Finished, history.Requeued:
-			if slices.ContainsFunc(d.mu.spans, func(s span) bool { return s.from.UnixNano() <= e.At && e.At <= s.to.UnixNano() }) {
-				marks = append(marks, history.Event{Kind: history.Killed, At: e.At})
-			}
-		}
-	}
-	h.Events = append(h.Events, marks...)
-}
+// disturbances are the faults that a scenario makes, and the moments in which leadership moved.
+type disturbances struct{ history.Disturbances }
 
 // watchPause is the time between two looks at a node's view of the leaders.
 const watchPause = 100 * time.Millisecond
@@ -84,7 +47,7 @@ func (d *disturbances) watch(n *node, stopC <-chan struct{}) {
 			}
 		}
 		if moved {
-			d.add(seen, time.Now())
+			d.Add(seen, time.Now())
 		}
 		seen = asked
 	}

@@ -87,7 +87,7 @@ func (r *round) run(s scenario) result {
 	res.led, err = r.cluster.awaitLed(false, healPatience)
 	res.err = errors.Join(res.err, err)
 	time.Sleep(settleTime)
-	r.disturb.add(begun, time.Now())
+	r.disturb.Add(begun, time.Now())
 	if res.err == nil {
 		res.returned, res.err = r.cluster.awaitLed(true, returnPatience)
 		res.returned += res.led

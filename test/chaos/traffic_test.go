@@ -182,7 +182,7 @@ func (f *traffic) drain(d *disturbances) *history.Report {
 	}
 	for end := time.Now().Add(drainPatience); ; time.Sleep(500 * time.Millisecond) {
 		h := f.rec.History()
-		d.mark(h)
+		d.Mark(h)
 		report := history.Check(h, rules)
 		if report.Count(history.Lost)+report.Count(history.TornBatch) == 0 || time.Now().After(end) {
 			return report

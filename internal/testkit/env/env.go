@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 )
 
 // Number reads a whole number from the environment; it is otherwise if the variable is not set. What is no number ends the test.
@@ -19,4 +20,18 @@ func Number[N int | uint64](t testing.TB, variable string, otherwise N) N {
 		t.Fatalf("%s=%q: want a whole number", variable, text)
 	}
 	return N(n)
+}
+
+// Duration reads a length of time, such as 15m, from the environment; it is otherwise if the variable is not set.
+func Duration(t testing.TB, variable string, otherwise time.Duration) time.Duration {
+	t.Helper()
+	text := os.Getenv(variable)
+	if text == "" {
+		return otherwise
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		t.Fatalf("%s=%q: want a length of time such as 15m", variable, text)
+	}
+	return d
 }

@@ -48,6 +48,9 @@ func NewBroker(binary, dataPath string, args ...string) (*Broker, error) {
 	return &Broker{Binary: binary, DataPath: dataPath, Args: args, tcp: tcp, http: http}, nil
 }
 
+// Listen chooses other addresses, before the first Start.
+func (b *Broker) Listen(tcp, http string) { b.tcp, b.http = tcp, http }
+
 // TCP returns the address of the NSQ protocol.
 func (b *Broker) TCP() string { return b.tcp }
 

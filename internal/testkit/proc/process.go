@@ -119,6 +119,12 @@ func (p *Process) RSS() (int64, error) { return p.statusBytes("VmRSS:") }
 // PeakRSS returns the highest resident memory of the process so far in bytes.
 func (p *Process) PeakRSS() (int64, error) { return p.statusBytes("VmHWM:") }
 
+// Descriptors returns how many file descriptors the process has open.
+func (p *Process) Descriptors() (int64, error) {
+	names, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.Pid()))
+	return int64(len(names)), err
+}
+
 // CPUTime returns how long the process has been computing so far, in steps of 10 ms.
 func (p *Process) CPUTime() (time.Duration, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid()))
