@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	mathrand "math/rand/v2"
 	"slices"
 	"sync"
@@ -30,6 +29,8 @@ type Broker struct {
 	changes    changes
 	deleted    deletions
 	unclaimed  map[LogID]bool // in a cluster: logs that were here at the start and whose topics the catalog did not have then
+	orphans    []LogID        // on a lone node: logs with messages that no topic claims; set by Open
+	remains    bool           // on a lone node: a deleted topic's log could not be deleted; guarded by admin
 	started    time.Time      // origin of monotonic time
 
 	admin  sync.Mutex
@@ -98,8 +99,8 @@ func (b *Broker) openCatalog() (map[LogID]bool, error) {
 	return present, err
 }
 
-// openTopics opens the logs of each topic in the catalog, and on a lone node deletes logs that no topic claims: those of a
-// creation or deletion that a crash cut short. A topic whose log is damaged stands still, and the others serve. In a cluster the
+// openTopics opens the logs of each topic in the catalog, and on a lone node deletes those of a creation or deletion that a crash cut
+// short. A topic whose log is damaged stands still, and the others serve. In a cluster the
 // catalog, as far as it is known now, may be behind the logs.
 func (b *Broker) openTopics(present map[LogID]bool) error {
 	lone := b.options.Cluster == nil
@@ -120,13 +121,7 @@ func (b *Broker) openTopics(present map[LogID]bool) error {
 		b.unclaimed = present
 		return nil
 	}
-	for id := range present {
-		b.options.Logger.Warn("deleting a log that no topic claims: the rest of a creation or deletion that was cut short", slog.Uint64("topic_id", id.Topic))
-		if err := b.logs.Delete(id); err != nil {
-			return fmt.Errorf("delete unclaimed log of topic %016x: %w", id.Topic, err)
-		}
-	}
-	return nil
+	return b.clearUnclaimed(present)
 }
 
 // openTopic opens the replicas of a topic that this node holds, and tells the cluster who holds each, that other partitions' leaders are
@@ -221,6 +216,9 @@ func (b *Broker) Healthy() error {
 	if err := b.catalog.failure(); err != nil {
 		return fmt.Errorf("catalog: %w", err)
 	}
+	if err := b.orphaned(); err != nil {
+		return err
+	}
 	for _, p := range b.allPartitions() {
 		if err := p.failure(); err != nil && (b.options.Cluster == nil || p.topic.ephemeral) {
 			return fmt.Errorf("topic %s: %w", p.topic.name, err)
@@ -242,7 +240,7 @@ func (b *Broker) Close(ctx context.Context) error {
 	b.admin.Lock()
 	defer b.admin.Unlock()
 	topics := inParallel(b.allPartitions(), func(p *partition) error { return p.shut(ctx) })
-	return errors.Join(topics, b.checkpointCatalog(), b.catalogLog.Close())
+	return errors.Join(topics, b.checkpointCatalogLocked(), b.catalogLog.Close())
 }
 
 func (b *Broker) closed() bool {

@@ -131,6 +131,13 @@ func (m *catalogMachine) topic(name string) (catalog.Topic, bool) {
 	return m.mu.catalog.Topic(name)
 }
 
+// deleted reports whether the topic of that id was deleted lately.
+func (m *catalogMachine) deleted(id uint64) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.mu.catalog.Deleted(id)
+}
+
 func (m *catalogMachine) topics() []catalog.Topic {
 	m.mu.Lock()
 	defer m.mu.Unlock()

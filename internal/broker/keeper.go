@@ -35,7 +35,9 @@ func (b *Broker) keepCatalog() {
 	if b.catalog.failure() != nil || b.catalog.sinceCheckpoint() < catalogEntriesMax {
 		return
 	}
-	err := b.checkpointCatalog()
+	b.admin.Lock()
+	defer b.admin.Unlock()
+	err := b.checkpointCatalogLocked()
 	if err == nil {
 		err = b.catalogLog.Trim(0) // it holds no messages: what the checkpoints cover may go
 	}
@@ -63,9 +65,10 @@ func (p *partition) keep(ctx context.Context) {
 	p.keepFailed = err != nil
 }
 
-// checkpointCatalog stores the catalog as applied, if it has changed.
-func (b *Broker) checkpointCatalog() error {
-	if b.catalog.failure() != nil || b.catalog.sinceCheckpoint() == 0 {
+// checkpointCatalogLocked stores the catalog as applied, if it has changed: but not between the deletion of a topic and that of its
+// log, since a checkpoint does not tell which topics were deleted. The caller holds admin.
+func (b *Broker) checkpointCatalogLocked() error {
+	if b.catalog.failure() != nil || b.catalog.sinceCheckpoint() == 0 || b.remains {
 		return nil
 	}
 	state, at := b.catalog.state()

@@ -79,6 +79,7 @@ func (b *Broker) remove(t *Topic) error {
 			b.options.Logger.Warn("closing the log of a deleted topic", slog.String("topic", t.name), slog.Any("error", err))
 		}
 		if err := b.logs.Delete(LogID{t.id, p.number}); err != nil {
+			b.remains = b.options.Cluster == nil
 			errs = append(errs, fmt.Errorf("delete the log of %s: %w", t.name, err))
 		}
 	}

@@ -83,7 +83,11 @@ type Catalog struct {
 	topics   map[string]Topic
 	nodes    map[NodeID]Node
 	settings Settings
+	deleted  []uint64 // ids of the topics deleted last; no part of the state
 }
+
+// deletedMax is how many deleted topics a Catalog remembers.
+const deletedMax = 1024
 
 // New returns an empty catalog.
 func New() *Catalog {
@@ -135,6 +139,7 @@ func (c *Catalog) Apply(command []byte) (topic string, err error) {
 		if have, ok := c.topics[cmd.topic.Name]; ok && have.ID == cmd.topic.ID {
 			delete(c.topics, cmd.topic.Name)
 		}
+		c.deleted = append(c.deleted[max(0, len(c.deleted)-deletedMax+1):], cmd.topic.ID)
 	case opSetNode:
 		c.nodes[cmd.node.ID] = cmd.node
 	case opSettings:
@@ -142,6 +147,10 @@ func (c *Catalog) Apply(command []byte) (topic string, err error) {
 	}
 	return cmd.topic.Name, nil
 }
+
+// Deleted reports whether one of the last commands applied, at most 1,024 deletions ago, deleted the topic of that id. Decode
+// forgets.
+func (c *Catalog) Deleted(id uint64) bool { return slices.Contains(c.deleted, id) }
 
 // Check reports whether a command can be applied, so that one from elsewhere is not proposed unseen. The error is ErrMalformed.
 func Check(command []byte) error {
