@@ -5,13 +5,15 @@ BENCHSTAT    = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4d
 STATICCHECK  = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME    ?= 10s
 BENCHTIME   ?= 1s
+ROUNDS      ?= 3
+WARM        ?= 2048
 CHAOS       ?= 15m
 SOAK        ?= 15m
 
 # A binary that depends on nothing: no libc, no build path.
 BUILDFLAGS   = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags='-s -w'
 
-.PHONY: help build run test check format vet lint race ui process chaos soak browser screenshots npm chromium deb faults demo demo-cluster fuzz bench microbench benchcmp clean
+.PHONY: help build run test check format vet lint race ui process chaos soak browser screenshots peers npm chromium deb faults demo demo-cluster fuzz bench microbench benchcmp clean
 
 help:            ## list the commands
 	@sed -nE "s|^([a-z-]+):[^#]*## (.*)|\1\t\2|p" Makefile | expand -t 12
@@ -42,6 +44,7 @@ format:          ## fail if a file is not as gofmt writes it
 vet:             ## go vet, process tests included
 	$(GO) vet ./...
 	$(GO) vet -tags process ./test/...
+	cd test/compare && $(GO) vet .
 
 lint:            ## staticcheck, process tests included
 	$(GO) run $(STATICCHECK) -tags process ./...
@@ -54,6 +57,7 @@ race:            ## the packages' tests under the race detector
 
 process: build stock npm  ## tests that kill and freeze real processes and use real clients
 	WEIR_TEST_BINARY=$(CURDIR)/bin/weir WEIR_TEST_STOCK_NSQD=$(CURDIR)/bin/stock/nsqd $(GO) test -tags process -count=1 -timeout 10m ./test/...
+	cd test/compare && $(GO) test .
 
 chaos: build     ## disturb clusters in network namespaces for CHAOS=15m: cuts, kills, bad disks, with clients and the history checker (root)
 	WEIR_TEST_BINARY=$(CURDIR)/bin/weir WEIR_CHAOS=$(CHAOS) $(GO) test -tags process -count=1 -v -timeout 24h -run TestChaos ./test/chaos
@@ -70,6 +74,10 @@ screenshots: build npm chromium  ## take the pictures in docs/images
 stock:           ## build stock NSQ's daemons and tools into bin/stock, for the tests that compare with them
 	@mkdir -p bin/stock
 	cd test/stock && $(GO) build -o ../../bin/stock/ tool
+
+peers:           ## build the comparison and nats-server into bin
+	@mkdir -p bin/peers
+	cd test/compare && $(GO) build -o ../../bin/peers/ tool && $(GO) build -o ../../bin/compare .
 
 npm:             ## install the JavaScript clients that the process tests use
 	@command -v node >/dev/null || { echo "installing nodejs"; apt-get install -y --no-install-recommends nodejs npm; }
@@ -95,8 +103,8 @@ fuzz:            ## each fuzz target for FUZZTIME
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$package || exit 1; \
 		done; done
 
-bench: build stock  ## compare Weir with stock nsqd and what else is installed, in turn (docs/benchmarks.md)
-	test/bench.sh
+bench: build stock peers  ## compare Weir with nsqd, NATS, and Redis and RabbitMQ if installed: LOADS=a,b SERVERS=a,b ROUNDS=3 (docs/benchmarks.md)
+	bin/compare -loads='$(LOADS)' -servers='$(SERVERS)' -rounds=$(ROUNDS) -warm=$(WARM)
 
 benchcmp:        ## the packages' benchmarks against those of another commit: make benchcmp BASE=main
 	GO=$(GO) BENCHSTAT=$(BENCHSTAT) test/benchcmp.sh $(or $(BASE),main)
