@@ -16,7 +16,7 @@ func debugTable() httpdoor.Routes {
 	get := httpdoor.Get
 	table := httpdoor.Routes{
 		"/debug/pprof/":        get(pprof.Index),
-		"/debug/pprof/cmdline": get(pprof.Cmdline),
+		"/debug/pprof/cmdline": get(httpdoor.Cmdline),
 		"/debug/pprof/symbol":  {"GET": pprof.Symbol, "POST": pprof.Symbol},
 		"/debug/pprof/profile": get(pprof.Profile),
 		"/debug/pprof/trace":   get(pprof.Trace),

@@ -32,7 +32,7 @@ func (s *Server) door() *httpdoor.Door {
 		"/channel/delete":  post(d.Text(s.deleteChannel)),
 
 		"/debug/pprof":         get(pprof.Index),
-		"/debug/pprof/cmdline": get(pprof.Cmdline),
+		"/debug/pprof/cmdline": get(httpdoor.Cmdline),
 		"/debug/pprof/symbol":  {http.MethodGet: pprof.Symbol, http.MethodPost: pprof.Symbol},
 		"/debug/pprof/profile": get(pprof.Profile),
 	}
