@@ -136,8 +136,10 @@ func roundStep(y float64) float64 {
 // amount writes a value of what a series grows.
 func amount(axis string, x float64) string {
 	switch {
-	case axis != "body-size" || x < 1<<10:
+	case axis != "body-size":
 		return fmt.Sprintf("%g", x)
+	case x < 1<<10:
+		return fmt.Sprintf("%g B", x)
 	case x < 1<<20:
 		return fmt.Sprintf("%.3g KiB", x/(1<<10))
 	default:

@@ -50,7 +50,7 @@ func loads() []load {
 		{name: "lat10k_default", kind: lat, rate: 10_000, what: "10,000 messages/s by a schedule"},
 		{name: "lat1k_gonsq", kind: lat, nsq: true, what: "1,000 messages/s, output buffering as go-nsq asks for"},
 		{name: "lat10k_gonsq", kind: lat, nsq: true, what: "10,000 messages/s, output buffering as go-nsq asks for"},
-		{name: "gonsq_pub_16g", nsq: true, what: "16 goroutines publish one by one on one go-nsq Producer"},
+		{name: goNSQLoad, nsq: true, what: "16 goroutines publish one by one on one go-nsq Producer"},
 	}
 	for i := range list {
 		l := &list[i]

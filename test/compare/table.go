@@ -127,8 +127,10 @@ func (l *load) text(value float64) string {
 		return milliseconds(value)
 	case value >= 1e6:
 		return fmt.Sprintf("%.2f M", value/1e6)
-	case value >= 1e4:
+	case value >= 1e5:
 		return fmt.Sprintf("%.0f k", value/1e3)
+	case value >= 1e4:
+		return fmt.Sprintf("%.1f k", value/1e3)
 	default:
 		return fmt.Sprintf("%.2f k", value/1e3)
 	}
