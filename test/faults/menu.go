@@ -41,10 +41,10 @@ var menu = []entry{
 	},
 	{
 		fault:    "kill -9 under load",
-		injected: "the process is killed while it publishes, defers, delivers and requeues, with --sync=always and --sync=os",
+		injected: "the process is killed while it publishes, defers, delivers, requeues, rolls, trims, and while it starts; --sync=always and os",
 		promise:  "nothing answered OK is lost, nothing is early, an MPUB is whole, finished stays finished",
 		test:     "-tags process -timeout 2h -run TestNothingAcknowledgedIsLostToKills ./test",
-		short:    "WEIR_KILLS=5", long: "WEIR_KILLS=100 WEIR_KILL_MESSAGES=2000000",
+		short:    "WEIR_KILLS=5", long: "WEIR_KILLS=100 WEIR_KILL_MESSAGES=400000",
 	},
 	{
 		fault:    "kill -9 while topics and channels change",
@@ -55,7 +55,7 @@ var menu = []entry{
 	},
 	{
 		fault:    "full disk",
-		injected: "a file system of 256 MiB is filled, drained, filled again, and the process killed",
+		injected: "a file system of 256 MiB is filled, drained, filled again, and the process killed and started on it",
 		promise:  "publishing is refused with a clear error and resumes with room; consuming goes on; nothing answered OK is lost",
 		test:     "-tags process -timeout 10m -run TestFullDiskIsNotFatal ./test",
 	},
