@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"math"
+	"path"
 	"slices"
 
 	"github.com/weirmq/weir/internal/record"
@@ -94,11 +95,18 @@ func (l *Log) Checkpoint() (state []byte, at record.Index, err error) {
 	states := slices.Clone(l.mu.states)
 	l.mu.Unlock()
 	c, err := l.newestCheckpoint(states)
-	if err != nil || c.at == 0 {
+	if err != nil {
 		return nil, 0, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if first := l.firstIndexLocked(); c.at+1 < first {
+		return nil, 0, &DamageError{Path: path.Join(l.dir, identityName), Pos: 16,
+			Reason: fmt.Sprintf("the log begins with entry %d, and no intact checkpoint holds what was before", first)}
+	}
+	if c.at == 0 {
+		return nil, 0, nil
+	}
 	l.mu.states = slices.DeleteFunc(l.mu.states, func(i record.Index) bool { return i > c.at }) // damaged ones
 	l.mu.carried.refs = slices.Compact(slices.SortedFunc(slices.Values(append(c.carried, l.mu.carried.refs...)), carriedRef.compare))
 	l.mu.carried.keep(l.firstIndexLocked(), math.MaxUint64)

@@ -17,13 +17,14 @@ import (
 const asideName = "damaged"
 
 // Repair makes a damaged log usable again and keeps everything in it that is intact: a place that is not becomes a frame that
-// says which entries and messages are lost, and the files as they were are kept in the folder damaged of dir. Readers get a
+// says which entries and messages are lost, and the files as they were are kept in the folder damaged of dir. Files that are intact
+// and have another's name get their own. Readers get a
 // *LostError for messages that are lost, and Replay leaves lost entries out: the changes of state in them are lost, too. With
 // dryRun it only reports, and changes nothing. When it returns without an error, the new state is durable; after a crash in
 // between it can be run again.
 //
-// It holds the lock of the data directory, so no node may be running. It refuses to lose entries of the catalog, because a node
-// deletes the logs of topics that its catalog does not know; and a log whose older entries are gone already when no intact
+// It holds the lock of the data directory, so no node may be running. It refuses to lose entries of the catalog, because
+// topics would be forgotten; and a log whose older entries are gone already when no intact
 // checkpoint holds their effect. The report comes with a refusal, too.
 func Repair(fsys vfs.FS, dir string, dryRun bool) (*Report, error) {
 	dir = path.Clean(dir)
@@ -36,18 +37,27 @@ func Repair(fsys vfs.FS, dir string, dryRun bool) (*Report, error) {
 		return nil, fmt.Errorf("lock data directory %s: %w", root, err)
 	}
 	defer lock.Close()
-	all, err := walkFiles(fsys, dir, true, math.MaxInt64) // to know what was durable
+	names, err := findMisplaced(fsys, dir)
+	if err != nil {
+		return nil, fmt.Errorf("repair %s: %w", dir, err)
+	}
+	all, err := walkFiles(names, dir, true, math.MaxInt64) // to know what was durable
 	if err != nil {
 		return all.report, err
 	}
-	look, err := walkFiles(fsys, dir, true, all.told)
+	look, err := walkFiles(names, dir, true, all.told)
+	look.report.Problems = append(names.problems(), look.report.Problems...)
 	if err == nil {
 		err = look.refusal()
 	}
 	if err != nil || dryRun || !look.report.Damaged() {
 		return look.report, err
 	}
+	if err := names.settle(); err != nil {
+		return look.report, fmt.Errorf("repair %s: %w", dir, err)
+	}
 	r, err := walkFiles(fsys, dir, false, all.told)
+	r.report.Problems = append(names.problems(), r.report.Problems...)
 	return r.report, err
 }
 
@@ -105,6 +115,9 @@ func (r *repair) run() error {
 			break
 		}
 	}
+	if err := r.end(); err != nil {
+		return err
+	}
 	if r.last != nil {
 		r.report.Last, r.report.Next = r.last.end.index, r.last.end.next
 	}
@@ -128,8 +141,8 @@ func (r *repair) refusal() error {
 	}
 	for i := range r.report.Problems {
 		if p := &r.report.Problems[i]; p.Loses() {
-			return fmt.Errorf("%s is the catalog, and its entries %d to %d are lost: a node deletes the logs of topics that its "+
-				"catalog does not know; restore it from a backup, with the node stopped", r.dir, p.FirstIndex, p.LastIndex)
+			return fmt.Errorf("%s is the catalog, and its entries %d to %d are lost: topics would be "+
+				"forgotten; restore it from a backup, with the node stopped", r.dir, p.FirstIndex, p.LastIndex)
 		}
 	}
 	return nil
@@ -287,11 +300,45 @@ func (v *survey) endAt(g *gap, next *segmentHeader, told record.Index) {
 		g.after = next.before
 	} else {
 		bytes := max(0, g.to-g.from)
-		g.after = g.before
-		g.after.index = max(told, g.before.index+record.Index(bytes/frameHeaderSize))
-		g.after.next += record.Offset(bytes)
+		g.after = g.before.lose(max(told, g.before.index+record.Index(bytes/frameHeaderSize)))
+		g.after.next = max(g.after.next, g.before.next+record.Offset(bytes))
 	}
 	v.end = g.after
+}
+
+// batchMessagesMax is how many messages an entry has at most, unless it is a large MPUB: a batch is closed at 64 KiB, and no record
+// takes less than 7 bytes.
+const batchMessagesMax = 64 << 10 / 7
+
+// lose returns the end of a log whose entries from here up to index are lost, with as many messages as they may have had.
+func (end logEnd) lose(index record.Index) logEnd {
+	if index > end.index {
+		end.next += record.Offset(index-end.index) * batchMessagesMax
+		end.index = index
+	}
+	return end
+}
+
+// end adds a segment that says what is lost if the log ends before what was durable: no index and no offset must be given out twice,
+// and the checkpoints of what is lost still hold.
+func (r *repair) end() error {
+	end := logEnd{index: r.first - 1}
+	p := Problem{Path: r.dir, Reason: "its segments are missing"}
+	var previous uint32
+	switch {
+	case r.last != nil:
+		end = r.last.end
+		if previous = uint32(end.index + 1 - r.last.seg.base); previous == 0 {
+			previous = r.last.seg.previous // it holds no entry, and is replaced
+		}
+		p = Problem{Path: r.last.seg.path(), Pos: r.last.last, Reason: fmt.Sprintf("the log ends with entry %d, and entries up to %d were durable", end.index, r.durable)}
+	case r.first > 1:
+		return nil // refused
+	}
+	if r.ended || r.durable == math.MaxInt64 || end.index >= r.durable {
+		return nil
+	}
+	return r.fill(end, end.lose(r.durable), previous, p)
 }
 
 // hole fills the place of segments that are missing before v, or of entries missing at the end of the one before.
@@ -315,30 +362,38 @@ func (r *repair) hole(v *survey) error {
 		return fmt.Errorf("%s begins with entry %d, but there are entries up to %d before it: "+
 			"remove one of the two", v.seg.path(), v.seg.base, end.index)
 	}
-	p.Action = "a segment is added that says what is lost"
-	p.FirstIndex, p.LastIndex, p.First, p.Next = end.index+1, v.seg.before.index, end.next, v.seg.before.next
 	if end.index >= r.durable {
+		p.FirstIndex, p.LastIndex, p.First, p.Next = end.index+1, v.seg.before.index, end.next, v.seg.before.next
 		r.tear(p)
 		return nil
 	}
-	r.report.Problems = append(r.report.Problems, p)
-	h := segmentHeader{id: v.seg.id, base: end.index + 1, before: end, previous: previous}
-	rand.Read(h.salt[:])
-	g := gap{from: segmentHeaderSize, to: segmentHeaderSize + frameHeaderSize, before: end, after: v.seg.before}
-	filler := &survey{seg: newSegment(r.dir, h), gaps: []gap{g}, end: v.seg.before}
-	if r.report.First == 0 {
-		r.report.First, r.report.Start = h.base, end.next
+	if err := r.fill(end, v.seg.before, previous, p); err != nil {
+		return err
 	}
-	r.last = filler
 	// The segment behind must name its new predecessor.
-	v.seg.previous = uint32(v.seg.base - h.base)
+	v.seg.previous = uint32(v.seg.base - r.last.seg.base)
 	if r.dryRun {
 		return nil
 	}
-	if err := r.write(filler.seg, [][]byte{h.encode(), lostFrame(filler.seg, &g)}); err != nil {
-		return err
-	}
 	return r.reheader(v.seg)
+}
+
+// fill adds a segment that says that what lies between two ends of the log is lost.
+func (r *repair) fill(from, to logEnd, previous uint32, p Problem) error {
+	p.Action = "a segment is added that says what is lost"
+	p.FirstIndex, p.LastIndex, p.First, p.Next = from.index+1, to.index, from.next, to.next
+	r.report.Problems = append(r.report.Problems, p)
+	h := segmentHeader{id: r.id, base: from.index + 1, before: from, previous: previous}
+	rand.Read(h.salt[:])
+	g := gap{from: segmentHeaderSize, to: segmentHeaderSize + frameHeaderSize, before: from, after: to}
+	r.last = &survey{seg: newSegment(r.dir, h), gaps: []gap{g}, end: to}
+	if r.report.First == 0 {
+		r.report.First, r.report.Start = h.base, from.next
+	}
+	if r.dryRun {
+		return nil
+	}
+	return r.write(r.last.seg, [][]byte{h.encode(), lostFrame(r.last.seg, &g)})
 }
 
 // predecessor makes a segment name the one before it, which it does not if a repair was cut short.

@@ -103,12 +103,11 @@ func (v *survey) bridge(sc *scanner, broken *brokenFrame) (bool, error) {
 		return false, err // only zeros written ahead
 	}
 	sc.pos = v.last + frameHeaderSize - frameAlign // whatever is broken had a header of its own
+	g.tail = true
 	for {
 		h, err := sc.skipToHeader(v.seg.base)
 		if err == io.EOF {
-			g.to, g.tail = used, true
-			v.gaps = append(v.gaps, g)
-			return false, nil
+			break
 		}
 		if err != nil {
 			return false, err
@@ -117,14 +116,27 @@ func (v *survey) bridge(sc *scanner, broken *brokenFrame) (bool, error) {
 		at := sc.pos
 		fr, err := sc.next()
 		sc.pos = at
-		if err != nil || h.index < v.end.index || h.base < v.end.next {
+		if err != nil {
 			continue
 		}
-		g.to, g.after = at, fr.precedes()
-		v.gaps = append(v.gaps, g)
-		v.end, v.last = g.after, at
-		return true, nil
+		sc.pos = fr.end() - frameAlign
+		// Of a block that was copied to another place, the frames come too late or too early: what counts is the lowest index that
+		// continues the log.
+		if after := fr.precedes(); after.index >= v.end.index && after.next >= v.end.next && (g.tail || after.index < g.after.index) {
+			g.to, g.after, g.tail = at, after, false
+		}
+		if !g.tail && g.after.index == v.end.index {
+			break
+		}
 	}
+	if g.tail {
+		g.to = used
+		v.gaps = append(v.gaps, g)
+		return false, nil
+	}
+	v.gaps = append(v.gaps, g)
+	v.end, v.last, sc.pos = g.after, g.to, g.to
+	return true, nil
 }
 
 // precedes returns the end of the log that an intact frame continues.
@@ -170,8 +182,8 @@ func headerOf(fsys vfs.FS, s *segment, before *survey) (h segmentHeader, damage 
 	return h, damage, nil
 }
 
-// findSalt returns the salt of a segment with a damaged header: that of the index file, or the header's if a frame proves it; else
-// zeros.
+// findSalt returns the salt of a segment with a damaged header: that of the index file, or the header's if any frame proves it;
+// else zeros.
 func findSalt(fsys vfs.FS, f vfs.File, s *segment, header []byte) (salt [8]byte) {
 	if side, err := vfs.ReadFile(fsys, s.name(indexSuffix), sidecarMaxBytes); err == nil {
 		if _, salt, err := parseSidecar(side); err == nil {
@@ -181,11 +193,13 @@ func findSalt(fsys vfs.FS, f vfs.File, s *segment, header []byte) (salt [8]byte)
 	if len(header) < segmentHeaderSize {
 		return salt
 	}
-	first, err := readAt(f, segmentHeaderSize, frameHeaderSize)
-	if err == nil {
-		if _, err := parseFrameHeader(first, saltSeed([8]byte(header[8:16]))); err == nil {
-			return [8]byte(header[8:16])
-		}
+	size, err := f.Size()
+	if err != nil {
+		return salt
+	}
+	sc := &scanner{file: f, seed: saltSeed([8]byte(header[8:16])), pos: segmentHeaderSize - frameAlign, limit: size, ahead: scanAheadBytes}
+	if _, err := sc.skipToHeader(0); err == nil {
+		return [8]byte(header[8:16])
 	}
 	return salt
 }
