@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"sync/atomic"
 )
 
 // redisServer is a Redis that appends every command to a file; fsync is its appendfsync.
@@ -115,6 +116,9 @@ type redisConn struct {
 	conn net.Conn
 	in   *bufio.Reader
 	out  *bufio.Writer
+
+	unflushed int      // messages of a pipeline in out
+	flushedC  chan int // numbers of messages that were sent, to who reads their replies
 }
 
 func dialRedis(address string) (*redisConn, error) {
@@ -122,11 +126,10 @@ func dialRedis(address string) (*redisConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &redisConn{conn, bufio.NewReaderSize(conn, 256<<10), bufio.NewWriterSize(conn, 256<<10)}, nil
+	return &redisConn{conn: conn, in: bufio.NewReaderSize(conn, 256<<10), out: bufio.NewWriterSize(conn, 256<<10)}, nil
 }
 
-func (c *redisConn) close()       { c.conn.Close() }
-func (c *redisConn) flush() error { return c.out.Flush() }
+func (c *redisConn) close() { c.conn.Close() }
 
 // command writes a command into the output buffer.
 func (c *redisConn) command(words ...string) {
@@ -182,44 +185,66 @@ func (c *redisConn) publishBatch(bodies [][]byte) error {
 	return errs
 }
 
-// pipeline writes while another goroutine reads; each reply makes room for another message.
+// pipeline writes while another goroutine reads. A full window is half emptied before more is written, so that both sides have
+// many messages to work on at once.
 func (c *redisConn) pipeline(window int, next func() []byte) (int64, error) {
-	room, failed := make(chan struct{}, window), make(chan error, 1)
-	confirmed, over := int64(0), make(chan struct{})
+	var confirmed atomic.Int64
+	c.flushedC = make(chan int, window)
+	movedC, failedC := make(chan struct{}, 1), make(chan error, 1)
 	go func() {
-		defer close(over)
-		for range room {
-			if _, err := c.reply(); err != nil {
-				failed <- err
-				return
-			}
-			confirmed++
-		}
+		failedC <- c.confirm(&confirmed, movedC)
 	}()
-	for body := next(); body != nil; body = next() {
+	var err error
+	sent := int64(0)
+	for body := next(); body != nil && err == nil; body = next() {
 		c.add(body)
-		select {
-		case room <- struct{}{}:
-		default:
-			if err := c.out.Flush(); err != nil {
-				return confirmed, err
-			}
+		c.unflushed++
+		if sent++; sent-confirmed.Load() < int64(window) {
+			continue
+		}
+		err = c.flush()
+		for err == nil && sent-confirmed.Load() > int64(window)/2 {
 			select {
-			case room <- struct{}{}:
-			case err := <-failed:
-				return confirmed, err
+			case <-movedC:
+			case err = <-failedC:
+				return confirmed.Load(), err
 			}
 		}
 	}
-	err := c.out.Flush()
-	close(room)
-	<-over
-	select {
-	case failure := <-failed:
-		return confirmed, errors.Join(err, failure)
-	default:
-		return confirmed, err
+	err = errors.Join(err, c.flush())
+	close(c.flushedC)
+	err = errors.Join(err, <-failedC)
+	c.flushedC = nil
+	return confirmed.Load(), err
+}
+
+// confirm reads a reply for each message that was flushed.
+func (c *redisConn) confirm(confirmed *atomic.Int64, movedC chan<- struct{}) error {
+	for n := range c.flushedC {
+		for range n {
+			if _, err := c.reply(); err != nil {
+				return err
+			}
+			confirmed.Add(1)
+			if c.in.Buffered() == 0 {
+				select {
+				case movedC <- struct{}{}:
+				default:
+				}
+			}
+		}
 	}
+	return nil
+}
+
+// flush sends what was written, and says so to who reads the replies.
+func (c *redisConn) flush() error {
+	err := c.out.Flush()
+	if c.unflushed > 0 {
+		c.flushedC <- c.unflushed
+		c.unflushed = 0
+	}
+	return err
 }
 
 // reply reads one: nil, a number, bytes, or a list.
