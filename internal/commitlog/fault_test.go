@@ -147,6 +147,40 @@ func TestAFullDiskRefusesARoundAndGoesOn(t *testing.T) {
 	}
 }
 
+func TestALogGoesOnWithoutDescriptors(t *testing.T) {
+	for _, policy := range []SyncPolicy{SyncAlways, SyncOS} {
+		t.Run(policy.String(), func(t *testing.T) {
+			fault := vfs.NewFault(vfs.NewMem(1))
+			s, src := newTestLog(t, fault, Options{Sync: policy, MinSegmentBytes: 4 << 10, MaxSegmentBytes: 16 << 10})
+			defer s.Close()
+			none := vfs.Rule{Op: vfs.OpCreate, Err: vfs.ErrTooManyFiles}
+			fault.Add(none)
+			src.append(batchOf("first", 1, 100))
+			if err := src.lastErr(); !errors.Is(err, ErrFull) {
+				t.Fatalf("without a file to write to: %v, want ErrFull", err)
+			}
+			fault.Clear()
+			src.append(batchOf("again", 1, 100))
+			fault.Add(none)
+			for i := range 60 {
+				src.append(batchOf(fmt.Sprint("a", i), 1, 100))
+			}
+			if n := len(src.log.Segments()); n != 1 || len(src.done) != 61 {
+				t.Fatalf("%d segments, %d entries done, want 1 and 61; errors %v", n, len(src.done), src.errs)
+			}
+			if err := src.log.Roll(); !errors.Is(err, ErrFull) {
+				t.Fatalf("roll: %v, want ErrFull", err)
+			}
+			fault.Clear()
+			src.append(batchOf("last", 1, 100))
+			if n := len(src.log.Segments()); n != 2 || len(src.done) != 62 {
+				t.Fatalf("with descriptors again %d segments, %d entries done; errors %v", n, len(src.done), src.errs)
+			}
+			samePrefix(t, replayed(t, src.log), src.done)
+		})
+	}
+}
+
 func TestADiskThatFillsUpAndEmptiesAgain(t *testing.T) {
 	disk := vfs.NewMem(1)
 	s, src := newTestLog(t, disk, Options{MinSegmentBytes: 32 << 10, MaxSegmentBytes: 32 << 10})

@@ -33,7 +33,7 @@ func (l *Log) Segments() []Segment {
 }
 
 // Roll ends the last segment if it holds entries, so that it can be trimmed, and begins an empty one. It is durable on return.
-// Without room it fails with ErrFull, and nothing has changed.
+// Without room, or a descriptor, it fails with ErrFull, and nothing has changed.
 func (l *Log) Roll() error {
 	l.tailTurn.acquire()
 	defer l.releaseTail()
@@ -49,7 +49,7 @@ func (l *Log) Roll() error {
 	if empty {
 		return nil
 	}
-	if err := l.beginSegment(); errors.Is(err, vfs.ErrNoSpace) {
+	if err := l.beginSegment(); errors.Is(err, vfs.ErrNoSpace) || errors.Is(err, vfs.ErrTooManyFiles) {
 		return fmt.Errorf("log %v: roll: %w: %w", l.id, ErrFull, err)
 	} else if err != nil {
 		return l.fail(err)

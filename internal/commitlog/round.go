@@ -26,7 +26,7 @@ func (l *Log) begin() bool {
 		return false
 	}
 	err := l.write(entries)
-	if errors.Is(err, vfs.ErrNoSpace) {
+	if errors.Is(err, vfs.ErrNoSpace) || errors.Is(err, vfs.ErrTooManyFiles) {
 		if err = l.undo(err); errors.Is(err, ErrFull) {
 			l.wanted.Store(true)
 			l.src.Done(err)
@@ -57,7 +57,9 @@ func (l *Log) refuse(err error) {
 // write puts the entries' frames behind the tail, truncating and rolling first where that is due. Nothing is published.
 func (l *Log) write(entries []record.Entry) error {
 	if entries[0].Index <= l.mu.end.index {
-		if err := l.truncate(entries[0].Index); err != nil {
+		if err := l.truncate(entries[0].Index); errors.Is(err, vfs.ErrTooManyFiles) {
+			return fmt.Errorf("truncate from index %d: %v", entries[0].Index, err) // half done, perhaps: final
+		} else if err != nil {
 			return fmt.Errorf("truncate from index %d: %w", entries[0].Index, err)
 		}
 	}

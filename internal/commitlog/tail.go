@@ -52,16 +52,23 @@ func (l *Log) roundLimit() int {
 	return int(max(1, min(limit, room)))
 }
 
-// ensureTail makes sure that there is an active segment with room. A full one is sealed.
+// ensureTail makes sure that there is an active segment with room. A full one is sealed. Without a descriptor for the next one the log goes
+// on in the one it has, up to the size of the largest.
 func (l *Log) ensureTail() error {
 	t := l.mu.tail
 	if t != nil && t.pos < l.growth.target {
 		return nil
 	}
+	switch err := l.beginSegment(); {
+	case errors.Is(err, vfs.ErrTooManyFiles) && t != nil && t.pos < l.store.opts.MaxSegmentBytes:
+		return nil
+	case err != nil:
+		return err
+	}
 	if t != nil {
 		l.growth.filled(time.Since(t.created), &l.store.opts)
 	}
-	return l.beginSegment()
+	return nil
 }
 
 // beginSegment seals the active segment, if there is one, and begins another at the end of the log. On an error the old one

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,16 +58,32 @@ func (disk) Stat(name string) (Info, error) {
 }
 
 func (disk) SyncDir(name string) error {
-	d, err := os.Open(name)
+	d, err := openDir(name)
 	if err != nil {
 		return diskError(err)
 	}
 	return diskError(errors.Join(d.Sync(), d.Close()))
 }
 
+// openDir opens a directory. Where no descriptor is free it waits for one, as long as descriptorPatience: what waits for this sync has
+// been written, and a failure would be final.
+func openDir(name string) (*os.File, error) {
+	for begun := time.Now(); ; time.Sleep(descriptorPause) {
+		d, err := os.Open(name)
+		if !errors.Is(diskError(err), ErrTooManyFiles) || time.Since(begun) > descriptorPatience {
+			return d, err
+		}
+	}
+}
+
+const (
+	descriptorPause    = 5 * time.Millisecond
+	descriptorPatience = 2 * time.Second
+)
+
 // SyncAll is syncfs. On macOS it reports errors.ErrUnsupported.
 func (disk) SyncAll(name string) error {
-	d, err := os.Open(name)
+	d, err := openDir(name)
 	if err != nil {
 		return diskError(err)
 	}
@@ -108,6 +125,9 @@ func (disk) Usage(name string) (Usage, error) {
 func diskError(err error) error {
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	}
+	if errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) {
+		return fmt.Errorf("%w: %w", ErrTooManyFiles, err)
 	}
 	return err
 }

@@ -18,6 +18,8 @@ import (
 var (
 	// ErrNoSpace means that the disk (or a quota) is full. The call may have written part of its data.
 	ErrNoSpace = errors.New("no space left on device")
+	// ErrTooManyFiles means that this process, or the system, has no descriptor left. A call that reports it has done nothing.
+	ErrTooManyFiles = errors.New("too many open files")
 	// ErrLocked means that another process, or another opener in this one, holds the lock.
 	ErrLocked = errors.New("locked by another process")
 )
