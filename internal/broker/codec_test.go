@@ -8,6 +8,7 @@ import (
 
 	"github.com/weirmq/weir/internal/catalog"
 	"github.com/weirmq/weir/internal/queue"
+	"github.com/weirmq/weir/internal/testkit/bounded"
 )
 
 // The bytes are the disk format (docs/format/control.md): cases are only ever added.
@@ -43,6 +44,7 @@ func FuzzDecodeControl(f *testing.F) {
 	f.Add((&control{op: opPauseChannel, channel: 7, on: true}).encode())
 	f.Add(appendProgress([]byte{byte(opProgress)}, 300, []byte("ab")))
 	f.Fuzz(func(t *testing.T, p []byte) {
+		bounded.Memory(t, len(p), func() { decodeControl(p) })
 		c, err := decodeControl(p)
 		if err != nil {
 			if !errors.Is(err, errMalformedControl) {
@@ -99,6 +101,7 @@ func FuzzDecodePartitionState(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 0, 0, 0, 0})
 	f.Add(relaysState())
 	f.Fuzz(func(t *testing.T, state []byte) {
+		bounded.Memory(t, len(state), func() { statePartition().Restore(state, 1) })
 		p := statePartition()
 		if p.Restore(state, 1) != nil {
 			return

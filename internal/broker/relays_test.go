@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/testkit/bounded"
 )
 
 func relayOf(node uint64, life uint32, sequence uint64) record.Relay {
@@ -183,6 +184,7 @@ func FuzzDecodeChange(f *testing.F) {
 	f.Add(change{op: opPauseChannel, name: "mail", on: true}.encode())
 	f.Add(change{op: opEmptyTopic}.encode())
 	f.Fuzz(func(t *testing.T, p []byte) {
+		bounded.Memory(t, len(p), func() { decodeChange(p) })
 		c, err := decodeChange(p)
 		if err == nil && !bytes.Equal(c.encode(), p) {
 			t.Fatalf("%+v is encoded otherwise", c)

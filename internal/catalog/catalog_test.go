@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"testing"
+
+	"github.com/weirmq/weir/internal/testkit/bounded"
 )
 
 func apply(t *testing.T, c *Catalog, command []byte) {
@@ -136,6 +138,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(EncodeCreate(Topic{Name: "x", ID: 1, Partitions: 3, Placement: placement}))
 	f.Add(EncodeDelete(Topic{Name: "x", ID: 1, Partitions: 1}))
 	f.Fuzz(func(t *testing.T, p []byte) {
+		bounded.Memory(t, len(p), func() { New().Apply(p); Decode(p) })
 		_, _ = New().Apply(p)
 		d, err := Decode(p)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/testkit/bounded"
 )
 
 // golden reads hexadecimal bytes with blanks and # comments. Golden files are only ever added to.
@@ -164,6 +165,7 @@ func FuzzIndex(f *testing.F) {
 	f.Add(goldenIndex().encode(goldenSegmentHeader()))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		b = resealed(b, len(b)-4, len(b)-4)
+		bounded.Memory(t, len(b), func() { parseSidecar(b) })
 		x, salt, err := parseSidecar(b)
 		if err != nil {
 			return
@@ -203,6 +205,7 @@ func FuzzCheckpoint(f *testing.F) {
 			b = bytes.Clone(b)
 			binary.BigEndian.PutUint32(b[44:], checkpointChecksum(b, nil))
 		}
+		bounded.Memory(t, len(b), func() { parseCheckpoint(b) })
 		c, err := parseCheckpoint(b)
 		if err != nil {
 			return

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/weirmq/weir/internal/testkit/bounded"
 )
 
 var testLimits = Limits{MaxMsgSize: 100, MaxBodySize: 300, MaxRdyCount: 2500, MaxReqTimeout: time.Hour}
@@ -266,6 +268,8 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte, cut int) {
 		var whole, part Command
+		bounded.Memory(t, len(in), func() { Parse(in, &testLimits, &part) })
+		part = Command{}
 		n, need, err := Parse(in, &testLimits, &whole)
 		if kinds := btoi(n > 0) + btoi(need > 0) + btoi(err != nil); kinds != 1 || n > len(in) || (need > 0 && need <= len(in)) {
 			t.Fatalf("n = %d, need = %d, err = %v of %d bytes", n, need, err, len(in))
@@ -307,6 +311,7 @@ func FuzzMPUB(f *testing.F) {
 	f.Add([]byte(mpubBody("a") + "rest"))
 	f.Add([]byte(length(2) + sized("a")))
 	f.Fuzz(func(t *testing.T, body []byte) {
+		bounded.Memory(t, len(body), func() { ParseMPUB(body, &testLimits) })
 		messages, err := ParseMPUB(body, &testLimits)
 		if err != nil {
 			var e *Error

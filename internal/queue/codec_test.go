@@ -6,6 +6,8 @@ import (
 	"errors"
 	"slices"
 	"testing"
+
+	"github.com/weirmq/weir/internal/testkit/bounded"
 )
 
 // golden holds encodings that must be readable for ever, and be written as they are.
@@ -212,6 +214,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(fromHex(f, g.state))
 	}
 	f.Fuzz(func(t *testing.T, state []byte) {
+		bounded.Memory(t, len(state), func() { Decode(state, Options{}) })
 		c, err := Decode(state, Options{})
 		if err != nil {
 			if !errors.Is(err, ErrMalformed) {

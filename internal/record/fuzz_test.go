@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/weirmq/weir/internal/testkit/bounded"
 )
 
 // FuzzParseBatch feeds arbitrary bytes: nothing panics, no more than the bytes can hold comes out, and what is well-formed
@@ -24,6 +26,7 @@ func FuzzParseBatch(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, p []byte) {
 		before := slices.Clone(p)
+		bounded.Memory(t, len(p), func() { ParseBatch(p) })
 		b, err := ParseBatch(p)
 		if err != nil {
 			return

@@ -11,6 +11,7 @@ import (
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/commitlog"
 	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/testkit/bounded"
 )
 
 func messages() []*raftpb.Message {
@@ -63,6 +64,7 @@ func FuzzDecodeMessage(f *testing.F) {
 		f.Add(bytes.Join(encodeMessage(broker.LogID{Topic: 1}, m), nil))
 	}
 	f.Fuzz(func(t *testing.T, frame []byte) {
+		bounded.Memory(t, len(frame), func() { decodeMessage(frame) })
 		id, m, err := decodeMessage(frame)
 		if err != nil {
 			return
@@ -85,6 +87,7 @@ func FuzzReadSnapshot(f *testing.F) {
 	f.Add(whole)
 	f.Add(whole[:len(whole)-3])
 	f.Fuzz(func(t *testing.T, p []byte) {
+		bounded.Memory(t, len(p), func() { readSnapshot(bytes.NewReader(p)) })
 		s, err := readSnapshot(bytes.NewReader(p))
 		if err != nil {
 			return
@@ -107,6 +110,7 @@ func FuzzDecodeVotes(f *testing.F) {
 	f.Add(b)
 	f.Add(appendVote(b, broker.LogID{Topic: 4}, vote{2, 9, 0}, 1))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		bounded.Memory(t, len(b), func() { (&votes{stored: make(map[broker.LogID]vote)}).decode(b) })
 		v := &votes{stored: make(map[broker.LogID]vote)}
 		if err := v.decode(b); err != nil {
 			return

@@ -11,6 +11,8 @@ import (
 
 	"github.com/hashicorp/memberlist"
 	"go.uber.org/goleak"
+
+	"github.com/weirmq/weir/internal/testkit/bounded"
 )
 
 // memberlist does not wait for its last probe and its last exchange, which end by themselves within seconds.
@@ -240,6 +242,7 @@ func FuzzMeta(f *testing.F) {
 	f.Add(m.encode())
 	f.Add([]byte{1})
 	f.Fuzz(func(t *testing.T, b []byte) {
+		bounded.Memory(t, len(b), func() { decodeMeta(b) })
 		m, err := decodeMeta(b)
 		if err != nil {
 			return

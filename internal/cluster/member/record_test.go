@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/weirmq/weir/internal/catalog"
+	"github.com/weirmq/weir/internal/testkit/bounded"
 	"github.com/weirmq/weir/internal/vfs"
 )
 
@@ -228,6 +229,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(testContent().encode())
 	f.Add((&content{}).encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
+		bounded.Memory(t, len(b), func() { decode(b) })
 		c, err := decode(b)
 		if err != nil {
 			return
@@ -244,6 +246,7 @@ func FuzzMessage(f *testing.F) {
 	f.Add(offer.encode())
 	f.Add((&message{kind: kindPromise, clusterID: 7}).encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
+		bounded.Memory(t, len(b), func() { decodeMessage(b) })
 		m, err := decodeMessage(b)
 		if err != nil {
 			return

@@ -7,6 +7,8 @@ import (
 	"io"
 	"reflect"
 	"testing"
+
+	"github.com/weirmq/weir/internal/testkit/bounded"
 )
 
 // encoded returns the bytes of a frame as the outbox sends them.
@@ -114,6 +116,7 @@ func FuzzHello(f *testing.F) {
 	f.Add(testHello().encode())
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
 	f.Fuzz(func(t *testing.T, p []byte) {
+		bounded.Memory(t, len(p), func() { readHello(bytes.NewReader(p)) })
 		h, err := readHello(bytes.NewReader(p))
 		if err != nil {
 			return

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/weirmq/weir/internal/testkit/bounded"
 )
 
 func length(n int32) string { return string(binary.BigEndian.AppendUint32(nil, uint32(n))) }
@@ -128,6 +130,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		var cmd Command
+		bounded.Memory(t, len(in), func() { Parse(in, &cmd); DecodePeer(in) })
 		n, need, err := Parse(in, &cmd)
 		said := 0
 		for _, holds := range []bool{n > 0, need > 0, err != nil} {
