@@ -64,6 +64,7 @@ type totals struct {
 	Filled                                       int
 	Sent, Dropped, Doubled                       int
 	Leaderships                                  int
+	Failing                                      int
 }
 
 func (n *totals) expectEverything(t *testing.T) {

@@ -48,8 +48,9 @@ type node struct {
 	alone  *replica.Logs
 	groups *replica.Groups // nil while the node is down
 	logs   map[broker.LogID]*open
-	hurt   bool // its disk lost something: its replicas may refuse to start
-	full   bool // its disk has no free space
+	hurt   bool       // its disk lost something: its replicas may refuse to start
+	full   bool       // its disk has no free space
+	fault  *vfs.Fault // makes calls of the disk fail; nil for none
 }
 
 type open struct {
@@ -274,13 +275,17 @@ func (n *node) start() {
 	n.full = false
 	s.totals.Lives++
 	quiet := slog.New(slog.DiscardHandler)
-	store, err := commitlog.OpenStore(commitlog.Options{FS: n.disk, Dir: dataDir, Logger: quiet, MinSegmentBytes: 2 << 10, MaxSegmentBytes: 4 << 10, CacheBytes: 8 << 10})
+	var disk vfs.FS = n.disk
+	if n.fault != nil {
+		disk = n.fault
+	}
+	store, err := commitlog.OpenStore(commitlog.Options{FS: disk, Dir: dataDir, Logger: quiet, MinSegmentBytes: 2 << 10, MaxSegmentBytes: 4 << 10, CacheBytes: 8 << 10})
 	if err != nil {
 		n.refused("store", err)
 		return
 	}
-	alone := replica.NewLogs(store, replica.Options{FS: n.disk, Dir: dataDir, ReserveBytes: 1})
-	groups, err := replica.NewGroups(replica.GroupsOptions{Store: store, FS: n.disk, Dir: dataDir, Space: alone.Space(), Self: n.id,
+	alone := replica.NewLogs(store, replica.Options{FS: disk, Dir: dataDir, ReserveBytes: 1})
+	groups, err := replica.NewGroups(replica.GroupsOptions{Store: store, FS: disk, Dir: dataDir, Space: alone.Space(), Self: n.id,
 		Peers: s.network.Peers(n.id), Tick: tick, Workers: 2})
 	if err != nil {
 		alone.Close()
@@ -322,10 +327,10 @@ func (n *node) open(id broker.LogID) error {
 	return nil
 }
 
-// refused notes that something did not start: only a disk that was hurt may be the cause.
+// refused notes that something did not start: only a disk that was hurt, or whose calls fail, may be the cause.
 func (n *node) refused(what string, err error) {
 	n.story.totals.Refused++
-	if !n.hurt {
+	if !n.hurt && (n.fault == nil || n.fault.Hits() == 0) {
 		n.story.t.Errorf("node %d: %s does not start: %v", n.id, what, err)
 	}
 }
