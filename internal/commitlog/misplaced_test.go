@@ -171,6 +171,29 @@ func TestRepairIsNotMisledByCopiesOfFrames(t *testing.T) {
 	}
 }
 
+// A frame that was written over the header of the one before it tells what was durable, though nothing can be put in its place.
+func TestRepairSeesAFrameThatLiesOverTheHeaderOfAnother(t *testing.T) {
+	disk := vfs.NewMem(1)
+	s, src := newTestLog(t, disk, Options{})
+	for i := range 4 {
+		src.append(controlOf(fmt.Sprint("control ", i)))
+	}
+	s.Close()
+	rewrite(t, disk, filesOf(t, disk, segmentSuffix)[0], func(b []byte) []byte {
+		mark, last := len(b)-frameHeaderSize, len(b)-frameHeaderSize-72
+		copy(b[last+16:], b[mark:])
+		return b[:last+16+frameHeaderSize]
+	})
+	if _, err := readAll(disk.Clone(), Options{}); err == nil {
+		t.Fatal("it goes unnoticed")
+	}
+	report, err := Repair(disk, logDirOfTest, false)
+	if err != nil || !report.Damaged() {
+		t.Fatal(report, err)
+	}
+	checkRepaired(t, "overlaid", disk, Options{}, report, src.done)
+}
+
 // What is lost at the end keeps its place: indexes and offsets are not given out again, and the checkpoints of it hold.
 func TestRepairOfALogThatLostItsEndGivesOutNothingTwice(t *testing.T) {
 	o := Options{MinSegmentBytes: 1 << 10, MaxSegmentBytes: 1 << 10}

@@ -102,7 +102,7 @@ func (v *survey) bridge(sc *scanner, broken *brokenFrame) (bool, error) {
 	if err != nil || used == v.last {
 		return false, err // only zeros written ahead
 	}
-	sc.pos = v.last + frameHeaderSize - frameAlign // whatever is broken had a header of its own
+	sc.pos = v.last
 	g.tail = true
 	for {
 		h, err := sc.skipToHeader(v.seg.base)
@@ -116,7 +116,7 @@ func (v *survey) bridge(sc *scanner, broken *brokenFrame) (bool, error) {
 		at := sc.pos
 		fr, err := sc.next()
 		sc.pos = at
-		if err != nil {
+		if err != nil || at < v.last+frameHeaderSize { // before it there must be room for a frame
 			continue
 		}
 		sc.pos = fr.end() - frameAlign
