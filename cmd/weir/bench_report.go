@@ -117,8 +117,11 @@ func (s *progress) show(now load.Progress) {
 	published, delivered := float64(now.Published-s.last.Published)/since.Seconds(), float64(now.Delivered-s.last.Delivered)/since.Seconds()
 	s.last = now
 	if s.terminal {
-		fmt.Fprintf(s.p.err, "\r\x1b[K%s  %.1f s  %d acked  %s/s  %d delivered  %s/s  %d errors", s.name, now.Elapsed.Seconds(),
-			now.Published, load.Rate(published), now.Delivered, load.Rate(delivered), now.Errors)
+		line := fmt.Sprintf("%s  %.1f s  %d acked  %s/s", s.name, now.Elapsed.Seconds(), now.Published, load.Rate(published))
+		if now.Delivered > 0 {
+			line += fmt.Sprintf("  %d delivered  %s/s", now.Delivered, load.Rate(delivered))
+		}
+		fmt.Fprintf(s.p.err, "\r\x1b[K%s  %d errors", line, now.Errors)
 		return
 	}
 	_ = json.NewEncoder(s.p.err).Encode(map[string]any{ // progress that cannot be shown stops nothing

@@ -69,6 +69,9 @@ func TestManyTopicsAreDealtOut(t *testing.T) {
 	if result.Err() != nil || result.Published == 0 || result.Delivered != result.Published {
 		t.Errorf("published %d, delivered %d, %v", result.Published, result.Delivered, result.Err())
 	}
+	if result.Server == nil || result.Server.HeapBytes < 1<<16 { // the process is not known, /stats is
+		t.Errorf("server: %+v", result.Server)
+	}
 }
 
 func TestTheGeneratorSaturatesAServerThatDoesNothing(t *testing.T) {

@@ -74,7 +74,7 @@ func (c *comparison) overview(b *strings.Builder) {
 			rounds = max(rounds, len(found.values))
 		}
 	}
-	fmt.Fprintf(b, "Medians of %d rounds; in brackets the ratio to %s. Messages/s, of sub and e2e deliveries/s; of lat the median time until delivery (less is better).\n\n| load |", rounds, baseline)
+	fmt.Fprintf(b, "Medians, rounds: %d; in brackets the ratio to %s. Messages/s, of sub and e2e deliveries/s; of lat the median time until delivery (less is better).\n\n| load |", rounds, baseline)
 	for _, s := range c.servers {
 		fmt.Fprintf(b, " %s |", s.name)
 	}
