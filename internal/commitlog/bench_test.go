@@ -154,6 +154,35 @@ func BenchmarkWriteAhead(b *testing.B) {
 	}
 }
 
+// BenchmarkRecycle compares durable writes behind the end of a file with those over what it held.
+func BenchmarkRecycle(b *testing.B) {
+	for _, size := range []int64{64 << 10, 1 << 20} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			f, err := vfs.Disk().Create(filepath.Join(b.TempDir(), "0"))
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer f.Close()
+			block := make([]byte, size)
+			var spent [2]time.Duration
+			for i := int64(0); b.Loop(); i++ {
+				for turn := range spent { // each block first behind the end, then once more
+					begun := time.Now()
+					if _, err := f.WriteAt(block, i*size); err != nil {
+						b.Fatal(err)
+					}
+					if err := f.Sync(); err != nil {
+						b.Fatal(err)
+					}
+					spent[turn] += time.Since(begun)
+				}
+			}
+			b.ReportMetric(float64(spent[0].Nanoseconds())/float64(b.N), "new-ns/op")
+			b.ReportMetric(float64(spent[1].Nanoseconds())/float64(b.N), "recycled-ns/op")
+		})
+	}
+}
+
 // BenchmarkManyLogs appends to 64 logs at once, so that rounds sync the whole file system.
 func BenchmarkManyLogs(b *testing.B) {
 	s, err := OpenStore(Options{FS: vfs.Disk(), Dir: filepath.Join(b.TempDir(), "data"), Logger: quiet()})

@@ -21,6 +21,7 @@ type crashRun struct {
 	durable                    record.Index   // last seen durable
 	trimmed                    record.Offset  // of the last Trim that was begun
 	saved, saving              record.Index   // checkpoint acknowledged, and begun
+	recycled                   int            // files that lay ready to be written over
 	other                      *testSource    // a log that is created, filled, and deleted
 }
 
@@ -63,6 +64,7 @@ func (r *crashRun) work() {
 	if r.other != nil && r.other.log.Close() == nil {
 		r.deleting = true
 		r.deleted = s.Delete(otherID) == nil
+		r.recycle(s)
 	}
 	r.appends(24, 30)
 	if l.Close() != nil {
@@ -110,6 +112,15 @@ func (r *crashRun) checkpoint(at record.Index) {
 func (r *crashRun) trim(below record.Offset) {
 	r.trimmed = max(r.trimmed, below)
 	r.src.log.Trim(below)
+	r.recycle(r.src.log.store)
+}
+
+// recycle waits until what was deleted lies ready to be written over.
+func (r *crashRun) recycle(s *Store) {
+	waitForJanitor(s)
+	s.recycler.mu.Lock()
+	defer s.recycler.mu.Unlock()
+	r.recycled += len(s.recycler.mu.files)
 }
 
 // verify opens what a crash left and compares it with the promises. promised entries must be there.
@@ -200,7 +211,7 @@ func eachCrash(t *testing.T, policy SyncPolicy, seeds int, check func(t *testing
 	whole := &crashRun{disk: vfs.NewMem(1), policy: policy}
 	whole.work()
 	total := whole.disk.Ops()
-	if len(whole.src.done) != len(whole.put) || !whole.deleted || whole.saved != 24 {
+	if len(whole.src.done) != len(whole.put) || !whole.deleted || whole.saved != 24 || whole.recycled < 3 {
 		t.Fatalf("the workload does not run through: %+v", whole)
 	}
 	if testing.Short() {

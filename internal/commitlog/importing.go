@@ -76,7 +76,7 @@ func (s *Store) Import(id LogID, origin Origin) (*Import, error) {
 func (im *Import) begin(previous record.Index) error {
 	h := segmentHeader{id: im.id, base: im.end.index + 1, before: im.end, previous: uint32(previous), durableBefore: true}
 	rand.Read(h.salt[:])
-	t, err := createTail(im.store.fs, im.dir, h)
+	t, err := im.store.createTail(im.dir, h, im.store.opts.MaxSegmentBytes)
 	if err != nil {
 		return err
 	}
@@ -186,7 +186,7 @@ func (s *Store) Adopt(id LogID) error {
 	if err := s.move(s.logDir(id), trash); err != nil {
 		return fmt.Errorf("adopt log %v: %w", id, err)
 	}
-	s.janitor.remove(s.fs, trash, s.logger)
+	s.recycle(trash)
 	if err := s.move(s.importDir(id), s.logDir(id)); err != nil {
 		return fmt.Errorf("adopt log %v: %w", id, err)
 	}

@@ -173,7 +173,7 @@ func (s *segment) scanError(sc *scanner, err error) error {
 		return s.damage(broken.pos, broken.reason)
 	case err == io.EOF:
 		return s.damage(sc.pos, "the file ends before its last entry")
-	case err == errZeros:
+	case err == errUnwritten:
 		return s.damage(sc.pos, err.Error())
 	}
 	return err

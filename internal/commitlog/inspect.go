@@ -140,7 +140,7 @@ func (in *Inspection) segment(fsys vfs.FS, name string, base record.Index, visit
 	}
 	s := SegmentInspection{Path: name, FileBytes: size, Base: h.base, Last: h.before.index, First: h.before.next,
 		Next: h.before.next, durableBefore: h.durableBefore}
-	sc := &scanner{file: f, seed: saltSeed(h.salt), pos: segmentHeaderSize, limit: size, ahead: scanAheadBytes}
+	sc := &scanner{file: f, seed: saltSeed(h.salt), recycled: h.recycled, pos: segmentHeaderSize, limit: size, ahead: scanAheadBytes}
 	err = s.read(sc, visit)
 	in.Segments = append(in.Segments, s)
 	return err
@@ -158,7 +158,7 @@ func (s *SegmentInspection) read(sc *scanner, visit func(string, int64, *record.
 		case errors.As(err, &broken):
 			s.Broken = broken.reason
 			return s.lookBehind(sc)
-		case err == errZeros:
+		case err == errUnwritten:
 			return s.lookBehind(sc)
 		default:
 			return fmt.Errorf("inspect %s: %w", s.Path, err)
@@ -209,7 +209,7 @@ func (s *SegmentInspection) lookBehind(sc *scanner) error {
 		}
 		s.durable = max(s.durable, h.durable)
 		if s.Broken == "" {
-			s.Broken = "zeros between frames"
+			s.Broken = errUnwritten.Error()
 		}
 	}
 }

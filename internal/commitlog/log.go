@@ -267,6 +267,6 @@ func (l *Log) recordEnd() error {
 	if err := t.file.Truncate(t.pos); err != nil {
 		return l.fail(err)
 	}
-	t.zeroed = 0
+	t.ready = 0
 	return l.syncTail()
 }

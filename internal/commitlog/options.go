@@ -19,6 +19,7 @@ type Options struct {
 	IndexBytes int64 // indexes of sealed segments kept in memory; 8 MiB
 	OpenFiles  int   // segments kept open for readers; 256
 
+	RecycleBytes    int64 // files of deleted segments kept to be written over; 256 MiB, less than 0 for none
 	MinSegmentBytes int64 // size at which a quiet log begins a new segment; 1 MiB
 	MaxSegmentBytes int64 // the same of a busy log; 64 MiB
 	RoundBytes      int   // payload bytes that one log may bring to a commit round; 4 MiB
@@ -40,7 +41,7 @@ func (o Options) withDefaults() Options {
 	for _, v := range []struct {
 		field *int64
 		value int64
-	}{{&o.CacheBytes, 16 << 20}, {&o.IndexBytes, 8 << 20}, {&o.MinSegmentBytes, 1 << 20}, {&o.MaxSegmentBytes, 64 << 20}} {
+	}{{&o.CacheBytes, 16 << 20}, {&o.IndexBytes, 8 << 20}, {&o.MinSegmentBytes, 1 << 20}, {&o.MaxSegmentBytes, 64 << 20}, {&o.RecycleBytes, 256 << 20}} {
 		if *v.field == 0 {
 			*v.field = v.value
 		}

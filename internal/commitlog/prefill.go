@@ -15,11 +15,11 @@ var zeroBlock [256 << 10]byte
 // disk's bandwidth is what counts, and zeros take half of it.
 const aheadMaxRound = 128 << 10
 
-// writeAhead writes zeros behind the round under way if it left the zeros of earlier rounds behind. The sync of the round
+// writeAhead writes zeros behind the round under way if it left the file's blocks behind. The sync of the round
 // covers them. That a disk is too full for it is no error.
 func (t *tailFile) writeAhead(target int64) {
 	end := t.pos + t.round
-	if t.round >= aheadMaxRound || end < aheadFromBytes || end <= t.zeroed || end >= target {
+	if t.round >= aheadMaxRound || end < aheadFromBytes || end <= t.ready || end >= target {
 		return
 	}
 	var bufs [aheadStepBytes / len(zeroBlock)][]byte
@@ -29,9 +29,15 @@ func (t *tailFile) writeAhead(target int64) {
 		n++
 	}
 	if wrote, err := t.file.WriteVec(bufs[:n], end); err == nil {
-		t.zeroed = end + int64(wrote)
+		t.ready = end + int64(wrote)
 	}
 }
 
-// Scarce says whether the disk's space is low: then nothing is written ahead, and the little that is left goes to what has to be recorded.
-func (s *Store) Scarce(scarce bool) { s.scarce.Store(scarce) }
+// Scarce says whether the disk's space is low: then nothing is written ahead or kept
+// for reuse, and the little that is left goes to what has to be recorded.
+func (s *Store) Scarce(scarce bool) {
+	s.scarce.Store(scarce)
+	if scarce {
+		s.recycler.clear()
+	}
+}

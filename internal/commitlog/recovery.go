@@ -32,7 +32,7 @@ type segmentScan struct {
 	seg    *segment
 	index  *sparseIndex // of the intact frames up to the first break
 	end    int64        // position after the last intact frame
-	used   int64        // where the last byte that is not zero ends
+	used   int64        // where what was written ends, at least: of a recycled file, the last header that is intact
 	broken string       // why the frames end before used; empty if they do not
 	told   record.Index // the highest durable index that a header in the file tells, also behind the break
 }
@@ -106,7 +106,7 @@ func (r *recovery) readSegment(base, first record.Index, fresh bool) error {
 	}
 	h, err := parseSegmentHeader(b)
 	switch {
-	case err != nil && fresh:
+	case fresh && (err != nil || h.id != r.l.id || h.base != base):
 		return r.discard(s) // never synced, so nothing in it was ever promised beyond the page cache
 	case err != nil:
 		return s.damage(0, err.Error())
@@ -390,7 +390,7 @@ func (s *Store) discard(seg *segment) error {
 	if err := s.move(seg.path(), trash); err != nil {
 		return err
 	}
-	s.janitor.remove(s.fs, trash, s.logger)
+	s.recycle(trash)
 	return nil
 }
 
@@ -401,7 +401,7 @@ func scanSegment(f vfs.File, s *segment) (*segmentScan, error) {
 		return nil, err
 	}
 	out := &segmentScan{seg: s, end: segmentHeaderSize, index: &sparseIndex{end: segmentHeaderSize, last: s.before}}
-	sc := &scanner{file: f, seed: s.seed, pos: segmentHeaderSize, limit: size, ahead: scanAheadBytes}
+	sc := &scanner{file: f, seed: s.seed, recycled: s.recycled, pos: segmentHeaderSize, limit: size, ahead: scanAheadBytes}
 	for {
 		fr, err := sc.next()
 		if err == nil {
@@ -417,7 +417,7 @@ func scanSegment(f vfs.File, s *segment) (*segmentScan, error) {
 			return out, nil
 		case errors.As(err, &broken):
 			out.broken = broken.reason
-		case err == errZeros:
+		case err == errUnwritten:
 		default:
 			return nil, err
 		}
@@ -452,23 +452,27 @@ func (s *segmentScan) follow(f *frame) error {
 
 // lookBehind reads on behind the first place that is not intact.
 func (s *segmentScan) lookBehind(sc *scanner) error {
-	last, err := sc.zerosFrom(s.end)
-	if err != nil {
-		return err
-	}
-	s.used = last
-	if last > s.end && s.broken == "" {
-		s.broken = errZeros.Error()
-	}
-	sc.pos, sc.limit = s.end, min(sc.limit, last+frameHeaderSize)
-	for {
-		h, err := sc.skipToHeader(s.seg.base)
-		if err == io.EOF {
-			return nil
-		}
+	s.used = s.end
+	if !sc.recycled {
+		last, err := sc.zerosFrom(s.end)
 		if err != nil {
 			return err
 		}
+		s.used, sc.limit = last, min(sc.limit, last+frameHeaderSize)
+	}
+	sc.pos = s.end
+	for {
+		h, err := sc.skipToHeader(s.seg.base)
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if s.used > s.end && s.broken == "" {
+			s.broken = errUnwritten.Error()
+		}
+		if err == io.EOF {
+			return nil
+		}
+		s.used = max(s.used, sc.pos)
 		s.told = max(s.told, h.durable)
 	}
 }

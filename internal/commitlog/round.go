@@ -87,11 +87,12 @@ func (l *Log) write(entries []record.Entry) error {
 
 // undo makes a round that met a full disk never to have been: no stale frame may stay behind the tail.
 func (l *Log) undo(cause error) error {
+	l.store.recycler.clear()
 	if t := l.mu.tail; t != nil {
 		if err := errors.Join(t.file.Truncate(t.pos), t.file.Sync()); err != nil {
 			return err
 		}
-		t.zeroed = 0
+		t.ready = 0
 	}
 	return fmt.Errorf("log %v: %w: %w", l.id, ErrFull, cause)
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/weirmq/weir/internal/record"
 )
 
-// errZeros means that zeros follow where a frame could begin: space written ahead of the tail.
-var errZeros = errors.New("zeros instead of a frame")
+// errUnwritten means that where a frame could begin the file was not written: there are zeros, written ahead of the tail, or in a
+// recycled file what is left over from its earlier life.
+var errUnwritten = errors.New("unwritten space instead of a frame")
 
 // brokenFrame means that at pos there is something, but no intact frame.
 type brokenFrame struct {
@@ -34,11 +35,13 @@ func (f *frame) end() int64 { return f.pos + f.size() }
 
 // scanner reads the frames of one segment one after another and checks every byte of them. It belongs to one goroutine.
 type scanner struct {
-	file  io.ReaderAt
-	seed  uint32
-	pos   int64 // of the next frame
-	limit int64 // frames end here at the latest
-	ahead int   // bytes to read at once at least
+	file io.ReaderAt
+	seed uint32
+	// recycled tells that the file had another life: what is no header of this one is unwritten space.
+	recycled bool
+	pos      int64 // of the next frame
+	limit    int64 // frames end here at the latest
+	ahead    int   // bytes to read at once at least
 
 	buf   []byte // file bytes [bufAt, bufAt+len(buf))
 	bufAt int64
@@ -51,7 +54,7 @@ func (s *scanner) reset(file io.ReaderAt, seed uint32, pos, limit int64) {
 }
 
 // next returns the frame at pos and moves on behind it. The frame's payload is valid until the following call. Errors:
-// io.EOF at the limit, errZeros, *brokenFrame (pos stays), or that of the disk.
+// io.EOF at the limit, errUnwritten, *brokenFrame (pos stays), or that of the disk.
 func (s *scanner) next() (frame, error) {
 	if s.pos >= s.limit {
 		return frame{}, io.EOF
@@ -62,8 +65,8 @@ func (s *scanner) next() (frame, error) {
 	}
 	h, err := parseFrameHeader(b, s.seed)
 	if err != nil {
-		if isZero(b) {
-			return frame{}, errZeros
+		if isZero(b) || s.recycled && (err == errFrameChecksum || err == errFrameShort) {
+			return frame{}, errUnwritten
 		}
 		return frame{}, &brokenFrame{s.pos, err.Error()}
 	}

@@ -23,6 +23,7 @@ const (
 	segmentHeaderSize = 64
 	segmentMagic      = "WSEG"
 	flagDurableBefore = 1 // all entries before this segment were durable when it was made
+	flagRecycled      = 2 // the file had another life: what is behind the last frame is left over from it
 
 	segmentSuffix = ".log"
 	freshSuffix   = ".new"
@@ -39,6 +40,7 @@ type segmentHeader struct {
 	before        logEnd       // before.index is base-1
 	previous      uint32       // entries between the base of the segment before and this one's; 0 if there is none
 	durableBefore bool
+	recycled      bool // behind the last frame there may be anything
 }
 
 func (h *segmentHeader) encode() []byte {
@@ -46,7 +48,10 @@ func (h *segmentHeader) encode() []byte {
 	copy(b, segmentMagic)
 	b[4] = formatVersion
 	if h.durableBefore {
-		b[5] = flagDurableBefore
+		b[5] |= flagDurableBefore
+	}
+	if h.recycled {
+		b[5] |= flagRecycled
 	}
 	binary.BigEndian.PutUint16(b[6:], h.id.Partition)
 	copy(b[8:], h.salt[:])
@@ -85,6 +90,7 @@ func parseSegmentHeader(b []byte) (segmentHeader, error) {
 		},
 		previous:      binary.BigEndian.Uint32(b[56:]),
 		durableBefore: b[5]&flagDurableBefore != 0,
+		recycled:      b[5]&flagRecycled != 0,
 	}
 	if h.base == 0 || h.before.next < 0 || record.Index(h.previous) >= h.base {
 		return segmentHeader{}, errors.New("segment header contradicts itself")

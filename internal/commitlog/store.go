@@ -34,13 +34,14 @@ type Store struct {
 	logger *slog.Logger
 	lock   io.Closer
 
-	cache   *tailCache
-	files   *fileCache
-	indexes *indexCache
-	rounds  *committer
-	syncer  *syncer
-	janitor *janitor
-	scarce  atomic.Bool // see Scarce
+	cache    *tailCache
+	files    *fileCache
+	indexes  *indexCache
+	rounds   *committer
+	syncer   *syncer
+	janitor  *janitor
+	recycler recycler
+	scarce   atomic.Bool // see Scarce
 
 	mu struct {
 		sync.Mutex
@@ -78,6 +79,7 @@ func OpenStore(o Options) (*Store, error) {
 	s.rounds = newCommitter(s)
 	s.syncer = newSyncer(s)
 	s.janitor = newJanitor()
+	s.recycler.store = s
 	if err := s.finishImports(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -195,7 +197,7 @@ func (s *Store) Delete(id LogID) error {
 		}
 		return fmt.Errorf("delete log %v: %w", id, err)
 	}
-	s.janitor.remove(s.fs, trash, s.logger)
+	s.recycle(trash)
 	return nil
 }
 

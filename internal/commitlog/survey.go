@@ -46,7 +46,7 @@ func surveySegment(f vfs.File, s *segment) (*survey, error) {
 			before: v.end, after: v.end, tail: true}}
 		return v, nil
 	}
-	sc := &scanner{file: f, seed: s.seed, pos: segmentHeaderSize, limit: size, ahead: scanAheadBytes}
+	sc := &scanner{file: f, seed: s.seed, recycled: s.recycled, pos: segmentHeaderSize, limit: size, ahead: scanAheadBytes}
 	for {
 		fr, err := sc.next()
 		if err == nil && fr.fits(v.end) {
@@ -59,7 +59,7 @@ func surveySegment(f vfs.File, s *segment) (*survey, error) {
 			return v, nil
 		case err == nil:
 			broken = &brokenFrame{fr.pos, "a frame that does not follow the one before it"}
-		case err == errZeros:
+		case err == errUnwritten:
 			broken = &brokenFrame{sc.pos, err.Error()}
 		case !errors.As(err, &broken):
 			return nil, err
@@ -98,14 +98,21 @@ func (v *survey) take(f *frame) {
 // bridge looks for the next intact frame behind a broken place and notes the gap. It reports whether there is one.
 func (v *survey) bridge(sc *scanner, broken *brokenFrame) (bool, error) {
 	g := gap{from: v.last, reason: broken.reason, before: v.end, after: v.end}
-	used, err := sc.zerosFrom(v.last)
-	if err != nil || used == v.last {
-		return false, err // only zeros written ahead
+	unwritten := sc.recycled && broken.reason == errUnwritten.Error()
+	used := v.size
+	if !sc.recycled {
+		var err error
+		if used, err = sc.zerosFrom(v.last); err != nil || used == v.last {
+			return false, err // only zeros written ahead
+		}
 	}
 	sc.pos = v.last
 	g.tail = true
 	for {
 		h, err := sc.skipToHeader(v.seg.base)
+		if err == io.EOF && unwritten {
+			return false, nil
+		}
 		if err == io.EOF {
 			break
 		}

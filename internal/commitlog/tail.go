@@ -17,7 +17,7 @@ type tailFile struct {
 	file     vfs.File
 	pos      int64        // where the next frame goes
 	round    int64        // bytes of the round under way, from pos on
-	zeroed   int64        // zeros were written ahead up to here
+	ready    int64        // up to here the file has blocks: zeros were written ahead, or it is recycled
 	recorded record.Index // the highest durable index that a frame of this file tells
 	dirty    bool         // a mark was written that is not synced
 	created  time.Time
@@ -86,12 +86,12 @@ func (l *Log) beginSegment() error {
 	if n := len(segments); n > 0 {
 		h.previous = uint32(h.base - segments[n-1].base)
 	}
-	t, err := createTail(l.store.fs, l.dir, h)
+	t, err := l.store.createTail(l.dir, h, l.growth.target)
 	if err != nil {
 		return err
 	}
 	old := l.mu.tail
-	if old != nil && l.policy == SyncAlways && old.zeroed > old.pos {
+	if old != nil && old.ready > old.pos {
 		if err := old.file.Truncate(old.pos); err != nil {
 			return errors.Join(err, t.file.Close())
 		}
@@ -133,22 +133,31 @@ func (l *Log) sealLocked(t *tailFile) {
 	l.store.syncer.hurry(l)
 }
 
-// createTail makes the file of a new segment, under its fresh name, and writes the header.
-func createTail(fsys vfs.FS, dir string, h segmentHeader) (*tailFile, error) {
-	seg := newSegment(dir, h)
-	seg.fresh.Store(true)
-	seg.index = &sparseIndex{end: segmentHeaderSize, last: h.before}
-	if err := fsys.Remove(seg.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+// createTail makes the file of a new segment, under its fresh name, and writes the header. The segment will have about target bytes.
+func (s *Store) createTail(dir string, h segmentHeader, target int64) (*tailFile, error) {
+	name := numberedName(dir, uint64(h.base), freshSuffix)
+	if err := removeIfExists(s.fs, name); err != nil {
 		return nil, err
 	}
-	f, err := fsys.Create(seg.path())
+	f, ready, err := s.createFile(name, target)
 	if err != nil {
 		return nil, err
 	}
+	h.recycled = ready > 0
+	seg := newSegment(dir, h)
+	seg.fresh.Store(true)
+	seg.index = &sparseIndex{end: segmentHeaderSize, last: h.before}
 	if _, err := f.WriteAt(h.encode(), 0); err != nil {
-		return nil, errors.Join(err, f.Close(), fsys.Remove(seg.path()))
+		return nil, errors.Join(err, f.Close(), s.fs.Remove(name))
 	}
-	return &tailFile{seg: seg, file: f, pos: segmentHeaderSize, created: time.Now()}, nil
+	return &tailFile{seg: seg, file: f, pos: segmentHeaderSize, ready: ready, created: time.Now()}, nil
+}
+
+func removeIfExists(fsys vfs.FS, name string) error {
+	if err := fsys.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // writeMark appends a mark that tells what is durable, unless the file's last frame tells it. A full disk is no error: the

@@ -1,0 +1,193 @@
+package commitlog
+
+import (
+	"bytes"
+	"fmt"
+	"path"
+	"testing"
+
+	"github.com/weirmq/weir/internal/record"
+	"github.com/weirmq/weir/internal/vfs"
+)
+
+// waitForJanitor waits for all that was left to the background, and for what that left to it.
+func waitForJanitor(s *Store) {
+	for range 3 {
+		done := make(chan struct{})
+		s.janitor.later(func() { close(done) })
+		<-done
+	}
+}
+
+// recycling is how the tests have small segments written over each other.
+var recycling = Options{MinSegmentBytes: 4 << 10, MaxSegmentBytes: 4 << 10, RecycleBytes: 16 << 10}
+
+// consume checkpoints and trims all but the last segment, and waits for its files to be kept.
+func consume(t testing.TB, src *testSource) {
+	t.Helper()
+	end := src.log.Bounds()
+	for range 2 {
+		if err := src.log.SaveCheckpoint([]byte("state"), end.LastIndex); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := src.log.Trim(end.Next); err != nil {
+		t.Fatal(err)
+	}
+	waitForJanitor(src.log.store)
+}
+
+func recycledSegments(l *Log) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.mu.segments {
+		if s.recycled {
+			n++
+		}
+	}
+	return n
+}
+
+func TestSegmentsAreWrittenOverDeletedOnes(t *testing.T) {
+	for _, policy := range []SyncPolicy{SyncAlways, SyncOS} {
+		disk := vfs.NewMem(1)
+		o := recycling
+		o.Sync = policy
+		s, src := newTestLog(t, disk, o)
+		for i := range 60 {
+			src.append(batchOf(fmt.Sprint("first life ", i), 3, 150))
+		}
+		consume(t, src)
+		var want []record.Entry
+		for i := range 40 {
+			src.append(batchOf(fmt.Sprint("second life ", i), 1+i%3, 170), controlOf("c"))
+		}
+		if recycledSegments(src.log) == 0 {
+			t.Fatal("no segment is recycled")
+		}
+		want = src.done
+		for _, life := range []string{"kill", "clean stop"} {
+			if life == "kill" {
+				disk = disk.Kill()
+			} else if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = openStore(t, disk, o)
+			_, src = openTest(t, s, testID, LogOptions{})
+			got := replayed(t, src.log)
+			if last := got[len(got)-1].Index; last != want[len(want)-1].Index {
+				t.Fatalf("%v, %s: the log ends with entry %d, want %d", policy, life, last, want[len(want)-1].Index)
+			}
+			samePrefix(t, got, want[len(want)-len(got):])
+			if in := inspect(t, disk); len(in.Damage) > 0 {
+				t.Fatalf("%v, %s: %v", policy, life, in.Damage)
+			}
+		}
+		s.Close()
+	}
+}
+
+// A file of a deleted log may hold whole frames behind the tail of the segment that is written over it. They belong to nobody.
+func TestAnEarlierLifeIsNeitherServedNorDamage(t *testing.T) {
+	disk := vfs.NewMem(1)
+	s, src := newTestLog(t, disk, recycling)
+	for i := range 60 {
+		src.append(batchOf(fmt.Sprint("secret ", i), 3, 150))
+	}
+	consume(t, src)
+	for i := 0; recycledSegments(src.log) == 0; i++ {
+		src.append(batchOf(fmt.Sprint("m", i), 1, 100))
+	}
+	src.append(batchOf("the last", 1, 10))
+	last := src.done[len(src.done)-1].Index
+	disk = disk.Crash(7)
+	s.Close()
+
+	files := filesOf(t, disk, segmentSuffix)
+	tail := files[len(files)-1]
+	b, err := vfs.ReadFile(disk, tail, 1<<20)
+	if err != nil || !bytes.Contains(b, []byte("secret")) {
+		t.Fatalf("%s holds nothing of its earlier life: the test shows nothing (%v)", tail, err)
+	}
+	report, err := Repair(disk, logDirOfTest, true)
+	if err != nil || report.Damaged() {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	s = openStore(t, disk, recycling)
+	defer s.Close()
+	_, src = openTest(t, s, testID, LogOptions{})
+	got := replayed(t, src.log)
+	if got[len(got)-1].Index != last {
+		t.Fatalf("the log ends with entry %d, want %d", got[len(got)-1].Index, last)
+	}
+	for _, e := range got {
+		if e.Index > 60 && bytes.Contains(e.Payload, []byte("secret")) {
+			t.Fatalf("entry %d is of the file's earlier life", e.Index)
+		}
+	}
+}
+
+func TestDamageIsSeenInRecycledSegments(t *testing.T) {
+	disk := vfs.NewMem(1)
+	s, src := newTestLog(t, disk, recycling)
+	for i := range 60 {
+		src.append(batchOf(fmt.Sprint("old ", i), 3, 150))
+	}
+	consume(t, src)
+	for i := 0; recycledSegments(src.log) < 2; i++ {
+		src.append(batchOf(fmt.Sprint("m", i), 1, 100))
+	}
+	for range 3 {
+		src.append(batchOf("more", 1, 100))
+	}
+	disk = disk.Kill()
+	s.Close()
+	files := filesOf(t, disk, segmentSuffix)
+	for i, at := range []int64{segmentHeaderSize + 3, segmentHeaderSize + frameHeaderSize + 70} { // a header, a payload
+		harmed := disk.Clone()
+		rewrite(t, harmed, files[len(files)-1], func(b []byte) []byte { b[at] ^= 1; return b })
+		s := openStore(t, harmed, recycling)
+		if _, err := s.Open(testID, &testSource{}, LogOptions{}); err == nil {
+			t.Errorf("damage %d is not seen", i)
+		}
+		s.Close()
+	}
+}
+
+func TestKeptFilesAreBoundedAndGivenUp(t *testing.T) {
+	disk := vfs.NewMem(1)
+	s, src := newTestLog(t, disk, recycling)
+	defer s.Close()
+	for i := range 200 {
+		src.append(batchOf(fmt.Sprint(i), 3, 150))
+	}
+	consume(t, src)
+	kept := func() (files int, size int64) {
+		names, err := disk.ReadDir("data/trash")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			info, err := disk.Stat(path.Join("data/trash", name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			files, size = files+1, size+info.Size
+		}
+		return files, size
+	}
+	if n, size := kept(); n == 0 || size > recycling.RecycleBytes {
+		t.Fatalf("%d files of %d bytes are kept, want some of up to %d", n, size, recycling.RecycleBytes)
+	}
+	crashed := disk.Clone().Crash(1)
+	for _, f := range s.recycler.mu.files {
+		if b, err := vfs.ReadFile(crashed, f.name, 1<<20); err != nil || !isZero(b[:segmentHeaderSize]) {
+			t.Errorf("%s still looks like a segment after a power cut (%v)", f.name, err)
+		}
+	}
+	s.Scarce(true)
+	waitForJanitor(s)
+	if n, _ := kept(); n > 0 {
+		t.Fatalf("%d files are kept on a disk without space", n)
+	}
+}
