@@ -166,7 +166,11 @@ func (r *repair) identity(segments []*segment) error {
 			r.first = segments[0].base
 		}
 		name := path.Join(r.dir, identityName)
-		r.report.Problems = append(r.report.Problems, Problem{Path: name, Reason: reasonOf(err), Action: "written anew"})
+		action := "written anew"
+		if r.first > 1 {
+			action += fmt.Sprintf("; whether what was before entry %d was trimmed or is lost, is not known", r.first)
+		}
+		r.report.Problems = append(r.report.Problems, Problem{Path: name, Reason: reasonOf(err), Action: action})
 		if !r.dryRun {
 			if err := r.aside(name); err != nil {
 				return err

@@ -195,6 +195,17 @@ func TestRepairWritesADamagedIdentityAnew(t *testing.T) {
 	checkRepaired(t, "identity", disk, Options{}, report, done)
 }
 
+func TestRepairSaysThatWithoutIdentityItDoesNotKnowTheBeginning(t *testing.T) {
+	disk, first := trimmedLog(t, Options{MinSegmentBytes: 1 << 10, MaxSegmentBytes: 1 << 10})
+	if err := disk.Remove(path.Join(logDirOfTest, identityName)); err != nil {
+		t.Fatal(err)
+	}
+	report, err := Repair(disk, logDirOfTest, false)
+	if err != nil || len(report.Problems) != 1 || !strings.Contains(report.Problems[0].Action, fmt.Sprintf("before entry %d was trimmed or is lost", first)) {
+		t.Fatalf("%+v, %v", report, err)
+	}
+}
+
 // A damaged header of the oldest segment that a trim has left costs none of its entries.
 func TestRepairReadsALostHeaderFromTheFirstFrame(t *testing.T) {
 	o := Options{MinSegmentBytes: 1 << 10, MaxSegmentBytes: 1 << 10}

@@ -227,9 +227,12 @@ func (x *examination) compare(disk *vfs.Mem, report *commitlog.Report, o outlook
 }
 
 // listed tells whether a report names a message as lost, or its entry: of what lay before a missing first segment, offsets are not
-// known.
+// known; and without an identity, nor is where the log began.
 func listed(report *commitlog.Report, offset record.Offset, entry uint64) bool {
 	for _, p := range report.Problems {
+		if entry < uint64(report.First) && strings.Contains(p.Action, "is not known") {
+			return true
+		}
 		if p.First <= offset && offset < p.Next || uint64(p.FirstIndex) <= entry && entry <= uint64(p.LastIndex) {
 			return true
 		}
