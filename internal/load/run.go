@@ -181,7 +181,7 @@ func (r *run) observe() func() *ServerUse {
 	}()
 	return func() *ServerUse {
 		cancel()
-		if use := <-usedC; use != nil || r.target.PID != 0 {
+		if use := <-usedC; use != nil {
 			return use
 		}
 		return r.target.heap()

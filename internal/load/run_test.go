@@ -44,7 +44,7 @@ func TestEveryNamedLoadAddsUpOnAWeir(t *testing.T) {
 	target := weir(t)
 	for _, l := range load.Named() {
 		t.Run(l.Name, func(t *testing.T) {
-			l.Duration, l.Messages = min(l.Duration, 300*time.Millisecond), 20_000
+			l.Duration, l.Messages = min(l.Duration, 150*time.Millisecond), 20_000
 			result, err := load.Run(t.Context(), target, l, nil)
 			if err != nil {
 				t.Fatal(err)
@@ -127,6 +127,7 @@ func TestAPacedLoadIsChargedForAStall(t *testing.T) {
 }
 
 func TestALossIsAnError(t *testing.T) {
+	t.Parallel() // it waits for what does not come
 	listener := listen(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -214,6 +215,7 @@ func TestWhatCameTwiceIsNoErrorAndWhatNobodySentIs(t *testing.T) {
 		}, 0, 0, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			l := load.Default()
 			l.Kind, l.Messages, l.BodyBytes = load.PubSub, 1, load.StampBytes
 			r, err := load.Run(t.Context(), answers(t, c.messages), l, nil)

@@ -3,6 +3,7 @@ package load
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -24,13 +25,18 @@ type processUse struct {
 	cpuSeconds float64 // user and system, since it began
 }
 
-// watch looks at the server's process until ctx ends, then returns what the load took. Without a process, nil.
+// watch looks at the server's process until ctx ends, then returns what the load took. Without a process, or a system that tells
+// of it, nil.
 func (t *Target) watch(ctx context.Context) (*ServerUse, error) {
 	if t.PID == 0 {
 		<-ctx.Done()
 		return nil, nil
 	}
 	before, err := useOf(t.PID)
+	if errors.Is(err, errors.ErrUnsupported) {
+		<-ctx.Done()
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fmt.Errorf("server's process %d: %w", t.PID, err)
 	}
