@@ -272,7 +272,7 @@ func (v *votes) write(changes []voteChange) error {
 		return fmt.Errorf("write votes: %w", err)
 	}
 	if err := v.file.Sync(); err != nil {
-		return fmt.Errorf("sync votes: %w", err)
+		return fmt.Errorf("sync votes: %v", err) // final, also when the disk is full: a sync is not tried again
 	}
 	v.end += int64(len(b))
 	v.records += len(changes)

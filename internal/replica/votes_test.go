@@ -119,6 +119,63 @@ func TestADamagedVoteIsNotForgotten(t *testing.T) {
 	}
 }
 
+func TestAFailedSyncOfVotesIsFinalAlsoOnAFullDisk(t *testing.T) {
+	fault := vfs.NewFault(vfs.NewMem(1))
+	v, err := openVotes(fault, ".", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.close()
+	fault.Add(vfs.Rule{Op: vfs.OpSync, Times: 1, Err: vfs.ErrNoSpace})
+	for range 2 {
+		if err := v.store(broker.LogID{Topic: 7}, vote{1, 1, 1}); err == nil {
+			t.Fatal("a vote is stored though its sync failed")
+		}
+	}
+}
+
+// A file that is cut anywhere is refused, or is what it was before its last rounds.
+func TestVotesThatAreCutOrZeroedAreRefusedOrOlder(t *testing.T) {
+	disk := vfs.NewMem(1)
+	v, err := openVotes(disk, ".", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for term := range uint64(6) {
+		if err := v.store(broker.LogID{Topic: term % 2}, vote{1, term + 1, 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	v.close()
+	whole, err := vfs.ReadFile(disk, votesName, math.MaxInt64-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	for pos := range len(whole) {
+		zeroed := bytes.Clone(whole)
+		clear(zeroed[pos:min(len(whole), pos+2*voteBytes)])
+		for what, b := range map[string][]byte{"cut": whole[:pos], "zeroed": zeroed} {
+			got := &votes{stored: make(map[broker.LogID]vote)}
+			if err := got.decode(b); err != nil {
+				if !strings.Contains(err.Error(), "damaged at byte") {
+					t.Fatalf("%s at %d: %v", what, pos, err)
+				}
+				refused++
+				continue
+			}
+			for topic, x := range got.stored {
+				if x.term%2 != (topic.Topic+1)%2 || x.term > 6 || what == "zeroed" && x.term < 4 {
+					t.Fatalf("%s at %d: topic %d has %+v", what, pos, topic.Topic, x)
+				}
+			}
+		}
+	}
+	if refused == 0 {
+		t.Error("nothing was refused")
+	}
+}
+
 // Many replicas vote at once when a node dies. If the power goes before that round is synced, any of its records may be torn and
 // any may be whole: nothing was promised, and the node starts.
 func TestTheLastRoundOfVotesMayBeTornAnywhere(t *testing.T) {

@@ -46,6 +46,20 @@ var menu = []entry{
 		test:     "-timeout 1h -run TestAFullDiskRefusesMessagesAndGoesOnConsuming ./test/failingcalls",
 	},
 	{
+		fault:    "failing calls, replicas",
+		injected: "the n-th call of the preferred leader's disk fails, for every n of a scene with a restart, isolation, replaced entries, a snapshot",
+		promise:  "all replicas agree when the disk is well again; what was answered is there, what was refused is nowhere",
+		test:     "-timeout 2h -run TestEveryFailingCallOfAReplicaLosesNothing ./test/raftsim",
+		long:     "WEIR_FAILING_CALLS=1000000",
+	},
+	{
+		fault:    "damaged files, one broker",
+		injected: "one file: flipped bits, garbage, zeros, blocks from elsewhere, cut, longer, swapped, an older copy, missing, renamed, stray ones",
+		promise:  "recovered, cut above what was durable, or refused by name; repair keeps all that is intact and lists the rest",
+		test:     "-timeout 2h -run TestDamageIsNeverSilent ./test/damage",
+		long:     "WEIR_DAMAGED=6000",
+	},
+	{
 		fault:    "power loss, bad networks and bad disks of replicas",
 		injected: "frames dropped, doubled, delayed, overtaking; links cut one way or both; power cuts; full disks; lost bits",
 		promise:  "all replicas apply the same entries; what was answered is there, what was refused is nowhere",
