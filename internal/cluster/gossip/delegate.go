@@ -34,7 +34,8 @@ func (d delegate) NotifyMsg(b []byte) {
 		return
 	}
 	if d.g.opts.Received != nil {
-		d.g.opts.Received(string(b[1:1+b[0]]), bytes.Clone(b[1+b[0]:]))
+		end := 1 + int(b[0])
+		d.g.opts.Received(string(b[1:end]), bytes.Clone(b[end:]))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -251,4 +252,27 @@ func FuzzMeta(f *testing.F) {
 			t.Fatalf("%+v became %+v, %v", m, again, err)
 		}
 	})
+}
+
+// TestAnAddressOf255BytesIsRead: its length, 255, and the byte that holds it do not fit into a byte together.
+func TestAnAddressOf255BytesIsRead(t *testing.T) {
+	m := Meta{ClusterID: 1, Node: 2, PeerAddress: strings.Repeat("a", 255), Version: "1"}
+	got, err := decodeMeta(m.encode())
+	if err != nil || got != m {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := decodeMeta(append(m.encode()[:metaFixed], 255)); err == nil {
+		t.Error("an announcement that ends within an address is taken")
+	}
+}
+
+// TestAMessageFromANameOf255BytesIsRead: the same in the envelope of messages.
+func TestAMessageFromANameOf255BytesIsRead(t *testing.T) {
+	var from string
+	var body []byte
+	d := delegate{&Gossip{opts: Options{Received: func(name string, b []byte) { from, body = name, b }}}}
+	d.NotifyMsg(slices.Concat([]byte{255}, bytes.Repeat([]byte("n"), 255), []byte("hello")))
+	if len(from) != 255 || string(body) != "hello" {
+		t.Errorf("%q says %q", from, body)
+	}
 }

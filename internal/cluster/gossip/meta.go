@@ -94,10 +94,14 @@ func decodeMeta(b []byte) (Meta, error) {
 	}
 	rest := b[metaFixed:]
 	for _, text := range []*string{&m.PeerAddress, &m.TCPAddress, &m.HTTPAddress, &m.LookupAddress, &m.Version} {
-		if len(rest) == 0 || len(rest) < 1+int(rest[0]) {
+		if len(rest) == 0 {
 			return Meta{}, errMeta
 		}
-		*text, rest = string(rest[1:1+rest[0]]), rest[1+rest[0]:]
+		end := 1 + int(rest[0]) // of 256 values, as a byte it would wrap around
+		if len(rest) < end {
+			return Meta{}, errMeta
+		}
+		*text, rest = string(rest[1:end]), rest[end:]
 	}
 	return m, nil
 }

@@ -33,7 +33,7 @@ func ParseJoinList(text string) (JoinList, error) {
 				return nil, fmt.Errorf("%q is not HOST or HOST:PORT", entry)
 			}
 		}
-		if host == "" || port == "" {
+		if host == "" || port == "" || strings.ContainsAny(host+port, "[]") {
 			return nil, fmt.Errorf("%q is not HOST or HOST:PORT", entry)
 		}
 		address := net.JoinHostPort(host, port)
