@@ -110,7 +110,7 @@ func (v *survey) bridge(sc *scanner, broken *brokenFrame) (bool, error) {
 	g.tail = true
 	for {
 		h, err := sc.skipToHeader(v.seg.base)
-		if err == io.EOF && unwritten {
+		if err == io.EOF && unwritten && g.tail {
 			return false, nil
 		}
 		if err == io.EOF {
