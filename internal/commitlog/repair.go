@@ -353,7 +353,9 @@ func (r *repair) hole(v *survey) error {
 	switch {
 	case r.last != nil:
 		end = r.last.end
-		previous = uint32(end.index + 1 - r.last.seg.base)
+		if previous = uint32(end.index + 1 - r.last.seg.base); previous == 0 {
+			previous = r.last.seg.previous // it holds no entry, and is replaced
+		}
 		p = Problem{Path: r.last.seg.path(), Pos: r.last.last, Reason: "no entries between it and " + path.Base(v.seg.path())}
 	case r.first > 1: // how many messages it held is not known; those before were trimmed
 		end = v.seg.before
