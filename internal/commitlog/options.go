@@ -15,7 +15,7 @@ type Options struct {
 	Logger *slog.Logger // slog.Default()
 	Sync   SyncPolicy   // of logs that name none of their own; SyncAlways
 
-	CacheBytes int64 // newest batches kept in memory, of all logs together; 16 MiB
+	CacheBytes int64 // newest batches kept in memory, of all logs together; 12 MiB
 	IndexBytes int64 // indexes of sealed segments kept in memory; 8 MiB
 	OpenFiles  int   // segments kept open for readers; 256
 
@@ -41,7 +41,7 @@ func (o Options) withDefaults() Options {
 	for _, v := range []struct {
 		field *int64
 		value int64
-	}{{&o.CacheBytes, 16 << 20}, {&o.IndexBytes, 8 << 20}, {&o.MinSegmentBytes, 1 << 20}, {&o.MaxSegmentBytes, 64 << 20}, {&o.RecycleBytes, 256 << 20}} {
+	}{{&o.CacheBytes, 12 << 20}, {&o.IndexBytes, 8 << 20}, {&o.MinSegmentBytes, 1 << 20}, {&o.MaxSegmentBytes, 64 << 20}, {&o.RecycleBytes, 256 << 20}} {
 		if *v.field == 0 {
 			*v.field = v.value
 		}

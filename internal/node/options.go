@@ -97,7 +97,7 @@ func DefaultOptions() Options {
 	return Options{
 		DataPath: "./weir-data", TCPAddress: "127.0.0.1:4150", HTTPAddress: "127.0.0.1:4151", HTTPSAddress: "127.0.0.1:4152", Advertise: "127.0.0.1",
 		StopTimeout: 20 * time.Second, Logger: slog.Default(),
-		Store:   commitlog.Options{Sync: commitlog.SyncAlways, CacheBytes: 16 << 20, MaxSegmentBytes: maxSegmentBytes},
+		Store:   commitlog.Options{Sync: commitlog.SyncAlways, CacheBytes: 12 << 20, MaxSegmentBytes: maxSegmentBytes},
 		Replica: replica.Options{SpareBytes: 8 << 20},
 		Broker:  broker.Options{Retain: 24 * time.Hour, RetainBytes: 1 << 30},
 		Statsd:  statsd.Options{Interval: time.Minute, Prefix: "nsq.%s", PacketSize: 508, MemStats: true},
