@@ -13,7 +13,7 @@ type direct struct {
 
 func newDirect(conn any) *direct {
 	d := &direct{}
-	if c, ok := conn.(syscall.Conn); ok && canSendDirectly {
+	if c, ok := conn.(syscall.Conn); ok && hasDescriptors {
 		if raw, err := c.SyscallConn(); err == nil {
 			d.conn = raw
 		}

@@ -23,6 +23,7 @@ type Server struct {
 	identifyLimits nsqwire.IdentifyLimits
 	backend        backend
 	inputs         largeInputs
+	lone           lone
 	pools          pools
 
 	ctx    context.Context    // of all sessions

@@ -82,7 +82,7 @@ func newSession(server *Server, conn net.Conn) *session {
 		terms: server.options.terms(),
 	}
 	s.stats.init(conn)
-	s.in.large, s.in.source = &server.inputs, conn
+	s.in.large, s.in.source = &server.inputs, newSocket(conn, &server.lone)
 	s.needsTLS = server.options.TLSRequired
 	s.out.terms, s.out.to = s.terms, conn
 	s.done.onRefused = s.done.note
