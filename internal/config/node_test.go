@@ -41,7 +41,7 @@ func TestServeDefaults(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", c.name, c.got, c.want)
 		}
 	}
-	if n.LogLevel.Level() != slog.LevelInfo || o.Store.CacheBytes != 16<<20 || o.Broker.RetainBytes != 1<<30 {
+	if n.LogLevel.Level() != slog.LevelInfo || o.Store.CacheBytes != 12<<20 || o.Broker.RetainBytes != 1<<30 {
 		t.Errorf("got %+v", o)
 	}
 }

@@ -52,7 +52,7 @@ func Nsqd(n *Node) *Set {
 	syncPolicy(s, o)
 	retention(s, o)
 	s.Size(&o.Store.CacheBytes, "cache-size", 1<<20, maxBytes, "memory for the newest messages of all topics")
-	s.Size(&o.MemoryLimit, "mem-limit", 0, maxBytes, "soft limit of the Go heap; 0 leaves it to GOMEMLIMIT")
+	s.Size(&o.MemoryLimit, "mem-limit", 0, maxBytes, "soft limit of memory; 0: a quarter above what is needed, at least 48MiB")
 	s.OneOf(&n.LogFormat, "log-format", []string{"text", "json"}, "form of the log on stderr")
 
 	s.Group("Of nsqd, accepted, but without a meaning here")

@@ -68,7 +68,7 @@ func Serve(n *Node) *Set {
 	syncPolicy(s, o)
 	retention(s, o)
 	s.Size(&o.Store.CacheBytes, "cache-size", 1<<20, maxBytes, "memory for the newest messages of all topics")
-	s.Size(&o.MemoryLimit, "mem-limit", 0, maxBytes, "soft limit of the Go heap; 0 leaves it to GOMEMLIMIT")
+	s.Size(&o.MemoryLimit, "mem-limit", 0, maxBytes, "soft limit of memory; 0: a quarter above what is needed, at least 48MiB")
 	s.Group("Security")
 	tlsFiles(s, o, "tls1.2")
 	authServers(s, o)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -86,9 +85,7 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.openAuth(); err != nil {
 		return err
 	}
-	if o.MemoryLimit > 0 {
-		debug.SetMemoryLimit(o.MemoryLimit)
-	}
+	limitMemory(o.MemoryLimit)
 	if err := n.openStorage(); err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ type Options struct {
 	Admin AdminOptions
 	// Cluster is the cluster that the node belongs to; without Cluster.Join it is alone.
 	Cluster ClusterOptions
-	// MemoryLimit is the soft limit of the Go heap in bytes (GOMEMLIMIT); 0 leaves that to the environment.
+	// MemoryLimit is the soft limit of the memory of the whole process in bytes; 0 lets it follow what lives, see limitMemory.
 	MemoryLimit int64
 	// StopTimeout is how long a graceful stop may take before connections are broken off. Default 20s.
 	StopTimeout time.Duration

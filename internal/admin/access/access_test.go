@@ -30,9 +30,9 @@ func TestTokenFilesThatCannotBeUsed(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                        "no token",
 		"ann admin":               "line 1",
-		"\nann root " + annsToken: "line 2: role \"root\"",
+		"\nann root " + annsToken: "line 2: want admin",
 		"ann admin short":         "less than 16",
-		"ann admin " + annsToken + "\nbob read " + annsToken: "line 2: the token of bob was there before",
+		"ann admin " + annsToken + "\nbob read " + annsToken: "line 2: the token was there before",
 	} {
 		_, err := ParseTokens(strings.NewReader(text))
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), annsToken) {
@@ -184,5 +184,15 @@ func TestSessionsAreBounded(t *testing.T) {
 	}
 	if _, ok := s.find(first, now); ok {
 		t.Error("the session idle for longest is still there")
+	}
+}
+
+// Whoever mixes up the columns must not find the token in the log.
+func TestErrorsQuoteNoToken(t *testing.T) {
+	const token = "annstoken-annstoken"
+	for _, line := range []string{"ann " + token + " admin", token + " admin ann", token + " ann admin", "ann admin " + token + " x"} {
+		if _, err := ParseTokens(strings.NewReader(line)); err == nil || strings.Contains(err.Error(), token) {
+			t.Errorf("%q: %v", line, err)
+		}
 	}
 }

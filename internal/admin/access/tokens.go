@@ -24,7 +24,7 @@ type holder struct {
 }
 
 // ParseTokens reads a file of tokens: one on each line, after its holder's name and role (admin, read, or read+bodies), separated by
-// blanks. Empty lines and those that begin with # are skipped. Errors name the line, and never the token.
+// blanks. Empty lines and those that begin with # are skipped. Errors name the line and quote nothing of it: the token may be in the wrong place.
 func ParseTokens(r io.Reader) (Tokens, error) {
 	tokens := make(Tokens)
 	lines := bufio.NewScanner(r)
@@ -45,14 +45,14 @@ func ParseTokens(r io.Reader) (Tokens, error) {
 		case "read+bodies":
 			h.role, h.bodies = Read, true
 		default:
-			return nil, fmt.Errorf("line %d: role %q is not admin, read or read+bodies", n, fields[1])
+			return nil, fmt.Errorf("line %d: want admin, read or read+bodies between name and token", n)
 		}
 		if len(fields[2]) < minTokenBytes {
-			return nil, fmt.Errorf("line %d: the token of %s has less than %d characters", n, h.user, minTokenBytes)
+			return nil, fmt.Errorf("line %d: the token has less than %d characters", n, minTokenBytes)
 		}
 		key := sha256.Sum256([]byte(fields[2]))
 		if _, twice := tokens[key]; twice {
-			return nil, fmt.Errorf("line %d: the token of %s was there before", n, h.user)
+			return nil, fmt.Errorf("line %d: the token was there before", n)
 		}
 		tokens[key] = h
 		if len(tokens) > maxTokens {
