@@ -191,3 +191,73 @@ func TestKeptFilesAreBoundedAndGivenUp(t *testing.T) {
 		t.Fatalf("%d files are kept on a disk without space", n)
 	}
 }
+
+// keptFiles fills a log and consumes it, so that files lie ready to be written over.
+func keptFiles(t testing.TB, disk vfs.FS, o Options) (*Store, *testSource) {
+	t.Helper()
+	s, src := newTestLog(t, disk, o)
+	for i := range 60 {
+		src.append(batchOf(fmt.Sprint("old ", i), 3, 150))
+	}
+	consume(t, src)
+	if len(s.recycler.mu.files) == 0 {
+		t.Fatal("no file is kept")
+	}
+	return s, src
+}
+
+// unclean returns the disk of a killed node whose log ends in a recycled segment, and that segment's file.
+func unclean(t testing.TB) (*vfs.Mem, string, *testSource) {
+	t.Helper()
+	disk := vfs.NewMem(1)
+	s, src := keptFiles(t, disk, recycling)
+	for i := 0; recycledSegments(src.log) < 2; i++ {
+		src.append(batchOf(fmt.Sprint("m", i), 1, 100))
+	}
+	for range 3 {
+		src.append(batchOf("more", 1, 100))
+	}
+	eventually(t, "a mark", func() bool {
+		src.log.tailTurn.acquire()
+		defer src.log.releaseTail()
+		return src.log.mu.tail.recorded == src.log.mu.end.index && !src.log.mu.tail.dirty
+	})
+	disk = disk.Kill()
+	s.Close()
+	files := filesOf(t, disk, segmentSuffix)
+	return disk, files[len(files)-1], src
+}
+
+// recycledLog returns the disk of a node that was closed, or killed, and what its log holds: recycled segments.
+func recycledLog(t testing.TB, clean bool) (*vfs.Mem, []record.Entry) {
+	t.Helper()
+	disk := vfs.NewMem(1)
+	s, src := keptFiles(t, disk, recycling)
+	for i := 0; recycledSegments(src.log) < 3; i++ {
+		src.append(batchOf(fmt.Sprint("m", i), 1+i%3, 60), controlOf(fmt.Sprint("control ", i)))
+	}
+	for i := range 5 {
+		src.append(batchOf(fmt.Sprint("n", i), 1+i%3, 60))
+	}
+	done := src.done[src.log.Bounds().FirstIndex-1:]
+	if !clean {
+		disk = disk.Kill()
+	}
+	s.Close()
+	return disk, done
+}
+
+func TestADamagedHeaderOfARecycledSegmentLosesNothing(t *testing.T) {
+	disk, tail, src := unclean(t)
+	rewrite(t, disk, tail, func(b []byte) []byte { b[30] ^= 1; return b })
+	report, err := Repair(disk, logDirOfTest, false)
+	if err != nil || !report.Damaged() {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	for _, p := range report.Problems {
+		if p.Loses() {
+			t.Errorf("%+v", p)
+		}
+	}
+	checkRepaired(t, "header", disk, recycling, report, src.done[len(src.done)-3:])
+}

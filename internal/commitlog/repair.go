@@ -328,13 +328,9 @@ func (end logEnd) lose(index record.Index) logEnd {
 func (r *repair) end() error {
 	end := logEnd{index: r.first - 1}
 	p := Problem{Path: r.dir, Reason: "its segments are missing"}
-	var previous uint32
 	switch {
 	case r.last != nil:
 		end = r.last.end
-		if previous = uint32(end.index + 1 - r.last.seg.base); previous == 0 {
-			previous = r.last.seg.previous // it holds no entry, and is replaced
-		}
 		p = Problem{Path: r.last.seg.path(), Pos: r.last.last, Reason: fmt.Sprintf("the log ends with entry %d, and entries up to %d were durable", end.index, r.durable)}
 	case r.first > 1:
 		return nil // refused
@@ -342,20 +338,16 @@ func (r *repair) end() error {
 	if r.ended || r.durable == math.MaxInt64 || end.index >= r.durable {
 		return nil
 	}
-	return r.fill(end, end.lose(r.durable), previous, p)
+	return r.fill(end, end.lose(r.durable), p)
 }
 
 // hole fills the place of segments that are missing before v, or of entries missing at the end of the one before.
 func (r *repair) hole(v *survey) error {
 	end := logEnd{index: r.first - 1}
 	p := Problem{Path: numberedName(r.dir, uint64(r.first), segmentSuffix), Reason: "it is missing"}
-	var previous uint32
 	switch {
 	case r.last != nil:
 		end = r.last.end
-		if previous = uint32(end.index + 1 - r.last.seg.base); previous == 0 {
-			previous = r.last.seg.previous // it holds no entry, and is replaced
-		}
 		p = Problem{Path: r.last.seg.path(), Pos: r.last.last, Reason: "no entries between it and " + path.Base(v.seg.path())}
 	case r.first > 1: // how many messages it held is not known; those before were trimmed
 		end = v.seg.before
@@ -373,7 +365,7 @@ func (r *repair) hole(v *survey) error {
 		r.tear(p)
 		return nil
 	}
-	if err := r.fill(end, v.seg.before, previous, p); err != nil {
+	if err := r.fill(end, v.seg.before, p); err != nil {
 		return err
 	}
 	// The segment behind must name its new predecessor.
@@ -384,13 +376,19 @@ func (r *repair) hole(v *survey) error {
 	return r.reheader(v.seg)
 }
 
-// fill adds a segment that says that what lies between two ends of the log is lost.
-func (r *repair) fill(from, to logEnd, previous uint32, p Problem) error {
+// fill adds a segment that says that what lies between two ends of the log is lost. It takes the place of one that holds no entry.
+func (r *repair) fill(from, to logEnd, p Problem) error {
 	p.Action = "a segment is added that says what is lost"
 	p.FirstIndex, p.LastIndex, p.First, p.Next = from.index+1, to.index, from.next, to.next
 	r.report.Problems = append(r.report.Problems, p)
-	h := segmentHeader{id: r.id, base: from.index + 1, before: from, previous: previous}
+	h := segmentHeader{id: r.id, base: from.index + 1, before: from}
 	rand.Read(h.salt[:])
+	replaced := ""
+	if r.last != nil {
+		if h.previous = uint32(h.base - r.last.seg.base); h.previous == 0 {
+			h.previous, replaced = r.last.seg.previous, r.last.seg.path()
+		}
+	}
 	g := gap{from: segmentHeaderSize, to: segmentHeaderSize + frameHeaderSize, before: from, after: to}
 	r.last = &survey{seg: newSegment(r.dir, h), gaps: []gap{g}, end: to}
 	if r.report.First == 0 {
@@ -398,6 +396,11 @@ func (r *repair) fill(from, to logEnd, previous uint32, p Problem) error {
 	}
 	if r.dryRun {
 		return nil
+	}
+	if replaced != "" {
+		if err := r.aside(replaced); err != nil {
+			return err
+		}
 	}
 	return r.write(r.last.seg, [][]byte{h.encode(), lostFrame(r.last.seg, &g)})
 }

@@ -69,11 +69,17 @@ func TestRepairKeepsWhatIsIntact(t *testing.T) {
 		"many segments, closed": {small, true},
 		"one segment, killed":   {Options{}, false},
 		"many segments, killed": {small, false},
+		"recycled, closed":      {recycling, true},
+		"recycled, killed":      {recycling, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := c.o
 			disk, done, _ := stoppedLog(t, o, c.clean)
-			if report, err := Repair(disk, logDirOfTest, true); err != nil || len(report.Problems) != 0 || report.Last != record.Index(len(done)) {
+			recycled := o.RecycleBytes > 0
+			if recycled {
+				disk, done = recycledLog(t, c.clean)
+			}
+			if report, err := Repair(disk, logDirOfTest, true); err != nil || len(report.Problems) != 0 || report.Last != done[len(done)-1].Index {
 				t.Fatalf("%+v, %v", report, err)
 			}
 			for _, file := range filesOf(t, disk, segmentSuffix) {
@@ -90,7 +96,8 @@ func TestRepairKeepsWhatIsIntact(t *testing.T) {
 						return b
 					})
 					dry, err := Repair(copied, logDirOfTest, true)
-					if err != nil || c.clean && len(dry.Problems) == 0 {
+					// Of a recycled segment, a damaged last mark looks as if it had not been written: nothing is lost with it.
+					if err != nil || c.clean && !recycled && len(dry.Problems) == 0 {
 						t.Fatalf("%s: damage not noticed: %v", what, err)
 					}
 					report, err := Repair(copied, logDirOfTest, false)

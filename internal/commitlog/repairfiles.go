@@ -39,10 +39,10 @@ func (r *repair) rewrite(f vfs.File, v *survey) error {
 	for i := range v.gaps {
 		g := &v.gaps[i]
 		switch {
-		case g.to-g.from > MaxPayload:
-			return fmt.Errorf("%s: %d damaged bytes in a row are more than one frame can replace", v.seg.path(), g.to-g.from)
 		case g.tail:
 			b = append(b[:g.from:g.from], lostFrame(v.seg, &gap{from: g.from, to: g.from + frameHeaderSize, before: g.before, after: g.after})...)
+		case g.to-g.from > MaxPayload:
+			return fmt.Errorf("%s: %d damaged bytes in a row are more than one frame can replace", v.seg.path(), g.to-g.from)
 		default:
 			copy(b[g.from:g.to], lostFrame(v.seg, g))
 		}

@@ -174,7 +174,8 @@ func headerOf(fsys vfs.FS, s *segment, before *survey) (h segmentHeader, damage 
 		damage = fmt.Errorf("its base index is %d", h.base)
 	}
 	id, _ := parseLogID(path.Base(s.dir))
-	h = segmentHeader{id: id, base: s.base, salt: findSalt(fsys, f, s, b)}
+	// Whether the file is recycled is lost, too: it may be, so what is no frame of its own counts as unwritten.
+	h = segmentHeader{id: id, base: s.base, salt: findSalt(fsys, f, s, b), recycled: true}
 	if before != nil {
 		h.before, h.previous = before.end, uint32(s.base-before.seg.base)
 	}
