@@ -114,8 +114,11 @@ func (l *Log) walk(lo, hi record.Index, fn func(*frame) error) error {
 		if err == nil {
 			lo, err = l.walkSegment(&sc, s, pos, limit, lo, hi, each)
 		}
-		if err != nil && (stopped != nil || s == nil || !s.gone.Load()) {
-			return err
+		if stopped != nil {
+			return stopped
+		}
+		if err != nil && (s == nil || !s.gone.Load()) {
+			return l.readError(err)
 		}
 	}
 	return nil

@@ -126,6 +126,9 @@ func (im *Import) settle() error {
 	b := make([]byte, frameHeaderSize)
 	putFrameHeader(b, &h, t.seg.seed)
 	_, err := t.file.WriteAt(b, t.pos)
+	if err == nil && t.ready > t.pos {
+		err = t.file.Truncate(t.pos + frameHeaderSize)
+	}
 	if err == nil {
 		err = t.file.Sync()
 	}

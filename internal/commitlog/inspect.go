@@ -93,7 +93,15 @@ func Inspect(fsys vfs.FS, dir string, visit func(file string, pos int64, e *reco
 		if record.Index(base) < ident.first {
 			continue // trimmed; the next start removes it
 		}
-		if err := in.note(in.segment(fsys, path.Join(dir, name), record.Index(base), visit)); err != nil {
+		n := len(in.Segments)
+		err := in.segment(fsys, path.Join(dir, name), record.Index(base), visit)
+		if broken := len(in.Segments) > n && in.Segments[n].Broken != ""; broken || err != nil {
+			if now, gone := loadIdentity(fsys, dir, id); gone == nil && record.Index(base) < now.first {
+				ident, in.Segments = now, nil // a running node has trimmed all up to here, and may write over the file
+				continue
+			}
+		}
+		if err := in.note(err); err != nil {
 			return nil, err
 		}
 	}

@@ -106,7 +106,7 @@ func (r *recovery) readSegment(base, first record.Index, fresh bool) error {
 	}
 	h, err := parseSegmentHeader(b)
 	switch {
-	case fresh && (err != nil || h.id != r.l.id || h.base != base):
+	case err != nil && fresh:
 		return r.discard(s) // never synced, so nothing in it was ever promised beyond the page cache
 	case err != nil:
 		return s.damage(0, err.Error())

@@ -44,6 +44,9 @@ func (r *recycler) keep(name string) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.store.scarce.Load() { // since a moment ago: what is kept was cleared already
+		return false
+	}
 	at := sort.Search(len(r.mu.files), func(i int) bool { return r.mu.files[i].bytes >= info.Size })
 	r.mu.files = slices.Insert(r.mu.files, at, recycledFile{name, info.Size})
 	r.mu.bytes += info.Size

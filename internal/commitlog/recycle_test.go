@@ -2,6 +2,7 @@ package commitlog
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"path"
 	"testing"
@@ -247,6 +248,99 @@ func recycledLog(t testing.TB, clean bool) (*vfs.Mem, []record.Entry) {
 	return disk, done
 }
 
+func TestAnImportOverRecycledFilesEndsCleanly(t *testing.T) {
+	disk := vfs.NewMem(1)
+	s, _ := keptFiles(t, disk, recycling)
+	defer s.Close()
+	id := LogID{Topic: 9}
+	im, err := s.Import(id, Origin{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	recycled := 0
+	for i := range record.Index(30) {
+		e := record.Entry{Kind: record.KindControl, Index: i + 1, Term: 1, Time: 1, Payload: make([]byte, 200)}
+		if im.tail.seg.recycled {
+			recycled++
+		}
+		if err := im.Append([]record.Entry{e}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if recycled == 0 {
+		t.Fatal("nothing was recycled")
+	}
+	dir := im.dir
+	if err := im.settle(); err != nil {
+		t.Fatal(err)
+	}
+	names, _ := disk.ReadDir(dir)
+	for _, name := range names {
+		in := &Inspection{ID: id}
+		base, _ := parseNumbered(name, segmentSuffix)
+		if err := in.segment(disk, path.Join(dir, name), record.Index(base), nil); err != nil {
+			t.Fatal(err)
+		}
+		if s := in.Segments[0]; s.FileBytes != s.IntactBytes {
+			t.Errorf("%s has %d bytes, of which the log takes %d", name, s.FileBytes, s.IntactBytes)
+		}
+	}
+}
+
+// A segment left behind by a seal that found the disk full would hide the entries that follow in the old one.
+func TestASealThatFailsLeavesNoSegmentBehind(t *testing.T) {
+	disk := vfs.NewMem(1)
+	fault := vfs.NewFault(disk)
+	s, src := keptFiles(t, fault, recycling)
+	for i := 0; recycledSegments(src.log) < 1; i++ {
+		src.append(batchOf(fmt.Sprint("m", i), 1, 100))
+	}
+	fault.Add(vfs.Rule{Op: vfs.OpTruncate, Times: 1, Err: vfs.ErrNoSpace})
+	if err := src.log.Roll(); !errors.Is(err, ErrFull) {
+		t.Fatal(err)
+	}
+	for i := range 60 {
+		src.append(batchOf(fmt.Sprint("n", i), 1, 100))
+	}
+	if err := src.lastErr(); err != nil {
+		t.Fatal(err)
+	}
+	disk = disk.Kill()
+	s.Close()
+	s = openStore(t, disk, recycling)
+	defer s.Close()
+	_, again := openTest(t, s, testID, LogOptions{})
+	got := replayed(t, again.log)
+	samePrefix(t, got, src.done[len(src.done)-len(got):])
+	if got[len(got)-1].Index != src.done[len(src.done)-1].Index {
+		t.Fatal("the end is missing")
+	}
+}
+
+func TestInspectOfALogThatIsTrimmedMeanwhileFindsNoDamage(t *testing.T) {
+	disk := vfs.NewMem(1)
+	s, src := newTestLog(t, disk, recycling)
+	defer s.Close()
+	for i := range 60 {
+		src.append(batchOf(fmt.Sprint("old ", i), 3, 150))
+	}
+	trimmed := false
+	in, err := Inspect(disk, logDirOfTest, func(string, int64, *record.Entry) error {
+		if trimmed {
+			return nil
+		}
+		trimmed = true
+		consume(t, src)
+		for i := 0; recycledSegments(src.log) < 2; i++ {
+			src.append(batchOf(fmt.Sprint("m", i), 1, 100))
+		}
+		return nil
+	})
+	if err != nil || len(in.Damage) > 0 || len(in.Segments) == 0 {
+		t.Fatalf("%+v, %v", in, err)
+	}
+}
+
 func TestADamagedHeaderOfARecycledSegmentLosesNothing(t *testing.T) {
 	disk, tail, src := unclean(t)
 	rewrite(t, disk, tail, func(b []byte) []byte { b[30] ^= 1; return b })
@@ -260,4 +354,33 @@ func TestADamagedHeaderOfARecycledSegmentLosesNothing(t *testing.T) {
 		}
 	}
 	checkRepaired(t, "header", disk, recycling, report, src.done[len(src.done)-3:])
+}
+
+// Its file may be written over already.
+func TestALogThatIsDeletedUnderAReaderIsClosedNotDamaged(t *testing.T) {
+	disk := vfs.NewMem(1)
+	s, src := newTestLog(t, disk, recycling)
+	defer s.Close()
+	for i := range 60 {
+		src.append(batchOf(fmt.Sprint("old ", i), 3, 150))
+	}
+	l := src.log
+	first := true
+	err := l.Replay(0, func(*record.Entry) error {
+		if !first {
+			return nil
+		}
+		first = false
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Delete(testID); err != nil {
+			t.Fatal(err)
+		}
+		waitForJanitor(s)
+		return nil
+	})
+	if !errors.Is(err, ErrClosed) {
+		t.Fatal(err)
+	}
 }

@@ -93,7 +93,8 @@ func (l *Log) beginSegment() error {
 	old := l.mu.tail
 	if old != nil && old.ready > old.pos {
 		if err := old.file.Truncate(old.pos); err != nil {
-			return errors.Join(err, t.file.Close())
+			// The log goes on in the old file if the disk is only full: what then follows must not meet a segment of this base.
+			return errors.Join(err, t.file.Close(), l.store.fs.Remove(t.seg.path()))
 		}
 	}
 	l.mu.Lock()
