@@ -339,15 +339,30 @@ func btoi(b bool) int {
 }
 
 func BenchmarkParsePub(b *testing.B) {
-	in := bytes.Repeat([]byte("PUB a_topic\n"+sized(strings.Repeat("x", 100))), 100)
+	benchmarkParse(b, "PUB a_topic\n"+sized(strings.Repeat("x", 100)))
+}
+
+func BenchmarkParseFin(b *testing.B) { benchmarkParse(b, "FIN "+testID+"\n") }
+
+// BenchmarkParseMpub is one MPUB of 200 messages of 200 bytes a command.
+func BenchmarkParseMpub(b *testing.B) {
+	messages := strings.Repeat(sized(strings.Repeat("x", 200)), 200)
+	benchmarkParse(b, "MPUB a_topic\n"+sized("\x00\x00\x00\xc8"+messages))
+}
+
+// benchmarkParse parses a hundred of one command.
+func benchmarkParse(b *testing.B, command string) {
+	in := bytes.Repeat([]byte(command), 100)
+	limits := testLimits
+	limits.MaxMsgSize, limits.MaxBodySize = 1<<20, 5<<20
 	var cmd Command
 	b.ReportAllocs()
 	b.SetBytes(int64(len(in)))
 	for b.Loop() {
 		for rest := in; len(rest) > 0; {
-			n, _, err := Parse(rest, &testLimits, &cmd)
-			if err != nil {
-				b.Fatal(err)
+			n, need, err := Parse(rest, &limits, &cmd)
+			if err != nil || need > 0 {
+				b.Fatalf("needs %d, error %v", need, err)
 			}
 			rest = rest[n:]
 		}

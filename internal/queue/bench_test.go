@@ -166,3 +166,36 @@ func heapBytes() int64 {
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
 }
+
+// BenchmarkRequeue measures delivering a message and giving it back at once.
+func BenchmarkRequeue(b *testing.B) {
+	c := leading(Options{})
+	s := session(c, 2500)
+	now := at(1)
+	var runs []Run
+	b.ReportAllocs()
+	for b.Loop() {
+		runs = c.Take(now, s, 1, 1, runs[:0])
+		if err := c.Requeue(now, s, runs[0].First, 0); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkTenChannels delivers each message to ten channels and finishes it in all of them, a turn of 64 at a time.
+func BenchmarkTenChannels(b *testing.B) {
+	const channels, turn = 10, 64
+	var all [channels]*Channel
+	var sessions [channels][]*Session
+	for i := range all {
+		all[i] = leading(Options{})
+		sessions[i] = []*Session{session(all[i], 2500)}
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for done := 0; done < b.N; done += turn {
+		for i, c := range all {
+			drain(b, c, sessions[i], turn)
+		}
+	}
+}
