@@ -19,7 +19,7 @@ type Options struct {
 	IndexBytes int64 // indexes of sealed segments kept in memory; 8 MiB
 	OpenFiles  int   // segments kept open for readers; 256
 
-	RecycleBytes    int64 // files of deleted segments kept to be written over; 256 MiB, less than 0 for none
+	RecycleBytes    int64 // files of deleted segments kept to be written over, at most a fiftieth of the disk; 256 MiB, less than 0 for none
 	MinSegmentBytes int64 // size at which a quiet log begins a new segment; 1 MiB
 	MaxSegmentBytes int64 // the same of a busy log; 64 MiB
 	RoundBytes      int   // payload bytes that one log may bring to a commit round; 4 MiB

@@ -55,9 +55,9 @@ func (r *recycler) keep(name string) bool {
 
 // makeRoom has smaller files deleted until another of so many bytes fits, if that is enough.
 func (r *recycler) makeRoom(bytes int64) bool {
+	limit := r.limit()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	limit := r.store.opts.RecycleBytes
 	left, n := r.mu.bytes, 0
 	for n < len(r.mu.files) && left+bytes > limit && r.mu.files[n].bytes < bytes {
 		left -= r.mu.files[n].bytes
@@ -68,6 +68,15 @@ func (r *recycler) makeRoom(bytes int64) bool {
 	}
 	r.dropLocked(n)
 	return true
+}
+
+// limit is how many bytes may be kept: of a small disk a fiftieth, and never more than a quarter of what is free.
+func (r *recycler) limit() int64 {
+	usage, err := r.store.fs.Usage(r.store.dir)
+	if err != nil {
+		return 0
+	}
+	return min(r.store.opts.RecycleBytes, usage.Total/50, usage.Free/4)
 }
 
 // dropLocked has the n smallest files deleted.

@@ -384,3 +384,17 @@ func TestALogThatIsDeletedUnderAReaderIsClosedNotDamaged(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestOfASmallDiskLittleIsKept(t *testing.T) {
+	disk := vfs.NewMem(1)
+	disk.SetCapacity(100 << 10)
+	s, src := newTestLog(t, disk, recycling)
+	defer s.Close()
+	for i := range 60 {
+		src.append(batchOf(fmt.Sprint(i), 3, 150))
+	}
+	consume(t, src)
+	if n := s.recycler.mu.bytes; n > 2<<10 {
+		t.Fatalf("%d bytes are kept of a disk of 100 KiB", n)
+	}
+}
