@@ -33,7 +33,7 @@ func TestDocumentsNameTestsThatExist(t *testing.T) {
 	if err != nil || len(pages) == 0 {
 		t.Fatal(pages, err)
 	}
-	name, named := regexp.MustCompile("\\b(Test|Fuzz)[A-Z][A-Za-z0-9]+"), 0
+	name, named := regexp.MustCompile(`\b(Test|Fuzz)[A-Z][A-Za-z0-9]+`), 0
 	for _, page := range pages {
 		text, err := os.ReadFile(page)
 		if err != nil {
