@@ -15,9 +15,10 @@ const (
 
 // answer is what one or several commands in a row are owed.
 type answer struct {
-	batch *batch // of publishes, answered once it is committed or refused; nil = ready
-	frame []byte // of a ready answer
-	bytes int    // counted towards maxUnansweredBytes
+	batch    *batch // of publishes, answered once it is committed or refused; nil = ready
+	commands int    // that are owed it: of a batch's several, one after the other; 0 counts as 1
+	frame    []byte // of a ready answer
+	bytes    int    // counted towards maxUnansweredBytes
 
 	// What holds from this answer on, for the writing goroutine.
 
@@ -27,13 +28,8 @@ type answer struct {
 	last    bool           // the connection closes
 }
 
-// commands returns how many commands are owed the answer.
-func (a *answer) commands() int {
-	if a.batch != nil {
-		return a.batch.commands
-	}
-	return 1
-}
+// owed returns how many commands are owed the answer.
+func (a *answer) owed() int { return max(1, a.commands) }
 
 // room is how much a session may still add to its unanswered commands.
 type room struct{ commands, bytes int }
@@ -66,7 +62,7 @@ func (q *answers) push(a answer) {
 	}
 	q.mu.ring[(q.mu.head+q.mu.n)&(len(q.mu.ring)-1)] = a
 	q.mu.n++
-	q.mu.commands += a.commands()
+	q.mu.commands += a.owed()
 	q.mu.bytes += a.bytes
 }
 
@@ -89,17 +85,17 @@ func (q *answers) pop() (a answer, ok bool) {
 	return q.popLocked(), true
 }
 
-// popCommitted takes off the oldest answer if it is that of a committed batch.
-func (q *answers) popCommitted() (b *batch, ok bool) {
+// popCommitted takes off the oldest answer if it is of a committed batch.
+func (q *answers) popCommitted() (a answer, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if !q.readyLocked() {
-		return nil, false
+		return answer{}, false
 	}
 	if b := q.mu.ring[q.mu.head].batch; b == nil || b.proposal.Err != nil {
-		return nil, false
+		return answer{}, false
 	}
-	return q.popLocked().batch, true
+	return q.popLocked(), true
 }
 
 // ready reports whether the oldest answer can be taken off.
@@ -123,7 +119,7 @@ func (q *answers) popLocked() answer {
 	*slot = answer{}
 	q.mu.head = (q.mu.head + 1) & (len(q.mu.ring) - 1)
 	q.mu.n--
-	q.mu.commands -= a.commands()
+	q.mu.commands -= a.owed()
 	q.mu.bytes -= a.bytes
 	if q.mu.waiting && q.mu.commands <= maxUnanswered/2 && q.mu.bytes <= maxUnansweredBytes/2 {
 		q.mu.waiting = false

@@ -13,6 +13,9 @@ import (
 // large. An MPUB is one batch whatever its size.
 const maxBatchSize = 64 << 10
 
+// maxOpenBatches is how many topics' batches a session fills at once; looking for one among them takes less than submitting it.
+const maxOpenBatches = 16
+
 // batch is a proposal of one or several publishes of a session. The reading goroutine fills it and submits it; from then on
 // the broker has it until done is set, and the owner of the output after that.
 type batch struct {
@@ -20,7 +23,6 @@ type batch struct {
 	session  *session
 	verb     nsqwire.Verb // of its first command, for the error
 	name     string       // of the topic
-	commands int          // each is owed an OK
 	done     atomic.Bool
 }
 
@@ -30,35 +32,57 @@ func (b *batch) Proposed(*broker.Proposal) {
 	b.session.answerDirectly()
 }
 
-// pending is the batch that a session is filling.
+// pending is what a session publishes by the burst that it is reading: for each topic a batch, so that one that takes turns over
+// topics makes as few batches as one that does not. The messages of a topic keep their order.
 type pending struct {
-	batch    *batch // nil if none
-	builder  record.Builder
-	topic    topic  // where it goes
-	lastName string // topic of the last publish, so that its name is not allocated again
+	open     []*openBatch // in the order of their first messages
+	spare    []*openBatch // their builders' buffers are used again
+	lastName string       // topic of the last batch, so that its name is not allocated again
+	owed     answer       // the newest commands in a row that go into one batch
+}
+
+// openBatch is a batch that is being filled.
+type openBatch struct {
+	*batch
+	builder record.Builder
+	topic   topic // where it goes
+}
+
+// find returns the open batch of a topic; nil if there is none.
+func (p *pending) find(topic []byte) *openBatch {
+	for i := len(p.open) - 1; i >= 0; i-- { // mostly the last
+		if p.open[i].name == string(topic) {
+			return p.open[i]
+		}
+	}
+	return nil
+}
+
+// begin opens a batch.
+func (p *pending) begin(b *batch, t topic) *openBatch {
+	o := new(openBatch)
+	if n := len(p.spare); n > 0 {
+		o, p.spare = p.spare[n-1], p.spare[:n-1]
+	}
+	o.batch, o.topic = b, t
+	p.open = append(p.open, o)
+	return o
 }
 
 // fits reports whether one more message joins the batch.
-func (p *pending) fits(topic, body []byte) bool {
-	return p.batch != nil && p.batch.name == string(topic) && p.builder.Len()+len(body) <= maxBatchSize
-}
+func (o *openBatch) fits(body []byte) bool { return o.builder.Len()+len(body) <= maxBatchSize }
 
 // add puts one message into the batch; due is in Unix ms, 0 for at once.
-func (p *pending) add(body []byte, due int64) {
-	p.builder.Append(body, due)
-	p.batch.proposal.Messages++
-	p.batch.proposal.BodyBytes += len(body)
+func (o *openBatch) add(body []byte, due int64) {
+	o.builder.Append(body, due)
+	o.proposal.Messages++
+	o.proposal.BodyBytes += len(body)
 }
 
-// take completes the batch and begins anew; nil if there is none.
-func (p *pending) take() *batch {
-	b := p.batch
-	if b == nil {
-		return nil
-	}
-	p.batch = nil
-	b.proposal.Kind, b.proposal.Flags = record.KindBatch, p.builder.Flags()
-	b.proposal.Payload = p.builder.Finish(time.Now().UnixMilli())
-	b.proposal.Owner = b
-	return b
+// finish completes the batch.
+func (o *openBatch) finish() {
+	p := &o.proposal
+	p.Kind, p.Flags = record.KindBatch, o.builder.Flags()
+	p.Payload = o.builder.Finish(time.Now().UnixMilli())
+	p.Owner = o.batch
 }

@@ -51,11 +51,11 @@ func (s *session) answerDirectly() {
 		return
 	}
 	for len(s.out.buf) < flushSize {
-		b, ok := s.answers.popCommitted()
+		a, ok := s.answers.popCommitted()
 		if !ok {
 			break
 		}
-		s.answerBatch(b)
+		s.answerPublishes(&a)
 	}
 	if len(s.out.buf) > 0 {
 		n := s.direct.send(s.out.buf)

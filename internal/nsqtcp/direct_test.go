@@ -25,8 +25,8 @@ func TestAnAnswerWithoutRoomIsLeftToTheWritingGoroutine(t *testing.T) {
 	}
 	s := newSession(server, conn)
 	s.out.buf = make([]byte, flushSize)
-	b := &batch{session: s, verb: nsqwire.PUB, name: "t", commands: 1}
-	s.answers.push(answer{batch: b})
+	b := &batch{session: s, verb: nsqwire.PUB, name: "t"}
+	s.answers.push(answer{batch: b, commands: 1})
 
 	b.Proposed(&b.proposal)
 

@@ -3,6 +3,7 @@ package nsqtcp
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -54,8 +55,47 @@ func TestBatchesKeepTopicsAndMPUBApart(t *testing.T) {
 	for _, p := range b.batches() {
 		got = append(got, fmt.Sprintf("%s:%s/%d", p.topic, strings.Join(p.bodies, ","), p.deferred))
 	}
-	if s := strings.Join(got, " "); s != "a:1,2/0 b:3/0 a:4/0 a:5,6/0 a:7,8/1" {
+	if s := strings.Join(got, " "); s != "a:1,2,4/0 b:3/0 a:5,6/0 a:7,8/1" {
 		t.Fatalf("got %s", s)
+	}
+}
+
+// Publishes that take turns over topics make a batch for each topic, more topics than a session keeps open several.
+func TestTurnsOverTopicsAreOneBatchEach(t *testing.T) {
+	b := newFakeBackend()
+	_, addr := startServer(t, b, Options{})
+	c := dial(t, addr)
+	const rounds = 5
+	var burst strings.Builder
+	for i := range rounds * maxOpenBatches {
+		burst.WriteString(pub(fmt.Sprint("t", i%maxOpenBatches), fmt.Sprint(i)))
+	}
+	c.send(burst.String())
+	for range rounds * maxOpenBatches {
+		c.expect("OK")
+	}
+	got := b.batches()
+	if len(got) > 2*maxOpenBatches { // the burst may arrive in two pieces
+		t.Fatalf("%d batches", len(got))
+	}
+	next := map[string]int{}
+	for _, p := range got {
+		for _, body := range p.bodies {
+			i, err := strconv.Atoi(body)
+			if err != nil || p.topic != fmt.Sprint("t", i%maxOpenBatches) || i/maxOpenBatches != next[p.topic] {
+				t.Fatalf("%s of topic %s out of order", body, p.topic)
+			}
+			next[p.topic]++
+		}
+	}
+
+	burst.Reset()
+	for i := range 4 * maxOpenBatches {
+		burst.WriteString(pub(fmt.Sprint("t", i%(2*maxOpenBatches)), "x"))
+	}
+	c.send(burst.String())
+	for range 4 * maxOpenBatches {
+		c.expect("OK")
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/nsqwire"
-	"github.com/weirmq/weir/internal/record"
 )
 
 const (
@@ -219,7 +218,7 @@ func (s *session) fill(need int) error {
 // release gives back the memory that a quiet session has no need of.
 func (s *session) release() {
 	s.in.resize(minInputSize)
-	s.pending.builder = record.Builder{}
+	s.pending.spare = nil
 	s.done.ids = nil
 }
 

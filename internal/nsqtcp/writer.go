@@ -108,7 +108,7 @@ func (s *session) collect() {
 		}
 		switch {
 		case a.batch != nil:
-			s.answerBatch(a.batch)
+			s.answerPublishes(&a)
 		default:
 			s.out.buf = append(s.out.buf, a.frame...)
 		}
@@ -126,18 +126,23 @@ func (s *session) collect() {
 	}
 }
 
-// answerBatch gives each publish of a batch its OK, or tells that it failed and ends the session.
-func (s *session) answerBatch(b *batch) {
+// answerPublishes gives each publish in a row that went into one batch its OK, or tells that they failed and ends the session.
+func (s *session) answerPublishes(a *answer) {
+	b := a.batch
 	if err := b.proposal.Err; err != nil {
 		s.failed.Store(true)
 		s.out.ended = true
 		s.out.buf = nsqwire.AppendError(s.out.buf, refusal(b.verb, err))
 		return
 	}
-	for range b.commands {
+	for range a.commands {
 		s.out.buf = nsqwire.AppendResponse(s.out.buf, nsqwire.OK)
 	}
-	s.stats.published(b.name, b.proposal.Messages)
+	messages := a.commands
+	if b.verb == nsqwire.MPUB {
+		messages = b.proposal.Messages
+	}
+	s.stats.published(b.name, messages)
 }
 
 // pull delivers what is ready, as much as fits. An error says that messages cannot be read.
