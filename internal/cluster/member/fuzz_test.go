@@ -8,7 +8,7 @@ import (
 
 // FuzzParseJoinList reads lists of nodes that say anything; what is taken reads the same again.
 func FuzzParseJoinList(f *testing.F) {
-	for _, text := range []string{"", "a,b:1,c", "[::1]:4181,::1", "a,a", ":1", "a:", ",,", "[", "a:b:c"} {
+	for _, text := range []string{"", "a,b:1,c", "[::1]:4181,::1", "a,a", ":1", "a:", ",,", "[", "a:b:c", "] 0"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"unicode"
 )
 
 // GossipPort is the port of an entry of a join list that names none.
@@ -33,7 +34,7 @@ func ParseJoinList(text string) (JoinList, error) {
 				return nil, fmt.Errorf("%q is not HOST or HOST:PORT", entry)
 			}
 		}
-		if host == "" || port == "" || strings.ContainsAny(host+port, "[]") {
+		if host == "" || port == "" || strings.ContainsAny(host+port, "[]") || strings.ContainsFunc(host+port, unicode.IsSpace) {
 			return nil, fmt.Errorf("%q is not HOST or HOST:PORT", entry)
 		}
 		address := net.JoinHostPort(host, port)
