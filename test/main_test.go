@@ -26,17 +26,7 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(roleVariable); role != "" {
 		os.Exit(play(role))
 	}
-	dir, err := os.MkdirTemp("", "weir-process-tests-")
-	if err == nil {
-		weirBinary, err = proc.Build(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(proc.Main(m, proc.Weir(&weirBinary)))
 }
 
 // play runs a part, in a process of its own, and returns the exit code.

@@ -29,17 +29,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(insideVariable) == "" {
 		os.Exit(runInside())
 	}
-	dir, err := os.MkdirTemp("", "weir-chaos-")
-	if err == nil {
-		weirBinary, err = proc.Build(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(proc.Main(m, proc.Weir(&weirBinary)))
 }
 
 // runInside runs this binary again in a network and a mount namespace of its own and returns its exit code. Whatever ends this process,

@@ -25,17 +25,7 @@ import (
 var weirBinary string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "weir-cluster-tests-")
-	if err == nil {
-		weirBinary, err = proc.Build(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(proc.Main(m, proc.Weir(&weirBinary)))
 }
 
 // nodes is a cluster of processes, each with a loopback address of its own and NSQ's ports.

@@ -4,7 +4,6 @@ package conformance
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"testing"
 
@@ -20,21 +19,14 @@ const conversationsAtATime = "16"
 func TestMain(m *testing.M) {
 	flag.Parse()
 	flag.Set("test.parallel", conversationsAtATime)
-	dir, err := os.MkdirTemp("", "weir-conformance-")
-	if err == nil {
+	os.Exit(proc.Main(m, func(dir string) (err error) {
 		weirBinary, err = proc.Build(dir)
-	}
-	if err == nil {
-		stockBinary, err = proc.Stock(dir, "nsqd")
-	}
-	if err == nil {
-		stockLookup, err = proc.Stock(dir, "nsqlookupd")
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+		if err == nil {
+			stockBinary, err = proc.Stock(dir, "nsqd")
+		}
+		if err == nil {
+			stockLookup, err = proc.Stock(dir, "nsqlookupd")
+		}
+		return err
+	}))
 }

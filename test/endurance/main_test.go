@@ -3,7 +3,6 @@
 package endurance
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
@@ -14,15 +13,5 @@ import (
 var weirBinary string
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "weir-endurance-tests-")
-	if err == nil {
-		weirBinary, err = proc.Build(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+	os.Exit(proc.Main(m, proc.Weir(&weirBinary)))
 }

@@ -4,7 +4,6 @@ package nsqadmin
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -18,22 +17,15 @@ import (
 var binaries struct{ weir, nsqd, nsqlookupd, nsqadmin string }
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "weir-nsqadmin-tests-")
-	if err == nil {
+	os.Exit(proc.Main(m, func(dir string) (err error) {
 		binaries.weir, err = proc.Build(dir)
-	}
-	for program, path := range map[string]*string{"nsqd": &binaries.nsqd, "nsqlookupd": &binaries.nsqlookupd, "nsqadmin": &binaries.nsqadmin} {
-		if err == nil {
-			*path, err = proc.Stock(dir, program)
+		for program, path := range map[string]*string{"nsqd": &binaries.nsqd, "nsqlookupd": &binaries.nsqlookupd, "nsqadmin": &binaries.nsqadmin} {
+			if err == nil {
+				*path, err = proc.Stock(dir, program)
+			}
 		}
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+		return err
+	}))
 }
 
 // installation is two stock nsqd, a Weir node, the stock nsqlookupd that knows them, and both admin pages over it.

@@ -29,18 +29,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "weir-tools-")
-	if err == nil {
+	os.Exit(proc.Main(m, func(dir string) error {
 		stockDir = dir
-		weirBinary, err = proc.Build(dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+		return proc.Weir(&weirBinary)(dir)
+	}))
 }
 
 var stockOnce sync.Mutex

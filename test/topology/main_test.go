@@ -3,7 +3,6 @@
 package topology
 
 import (
-	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -15,22 +14,15 @@ import (
 var programs = map[string]string{}
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "weir-topology-")
-	if err == nil {
+	os.Exit(proc.Main(m, func(dir string) (err error) {
 		programs["weir"], err = proc.Build(dir)
-	}
-	for _, name := range []string{"nsqd", "nsqlookupd", "nsqadmin", "nsq_stat", "nsq_tail", "nsq_to_file"} {
-		if err == nil {
-			programs[name], err = proc.Stock(dir, name)
+		for _, name := range []string{"nsqd", "nsqlookupd", "nsqadmin", "nsq_stat", "nsq_tail", "nsq_to_file"} {
+			if err == nil {
+				programs[name], err = proc.Stock(dir, name)
+			}
 		}
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(2)
-	}
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
+		return err
+	}))
 }
 
 // eventually fails the test unless the condition holds within patience.

@@ -12,7 +12,7 @@ import (
 const BinaryVariable = "WEIR_TEST_BINARY"
 
 // Build compiles cmd/weir of the module that the working directory lies in, into dir, and returns the path of the binary.
-// Test binaries call it once, in TestMain.
+// Test binaries call it once, by Main.
 func Build(dir string) (path string, err error) {
 	if path = os.Getenv(BinaryVariable); path != "" {
 		return filepath.Abs(path)
@@ -28,6 +28,28 @@ func Build(dir string) (path string, err error) {
 		return "", fmt.Errorf("build weir: %w\n%s", err, out)
 	}
 	return path, nil
+}
+
+// Main is what a TestMain hands to os.Exit: it runs the tests with the programs that build puts into a temporary directory.
+func Main(m interface{ Run() int }, build func(dir string) error) int {
+	dir, err := os.MkdirTemp("", "weir-tests-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = build(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 2
+	}
+	return m.Run()
+}
+
+// Weir is a build of weir alone for Main.
+func Weir(path *string) func(dir string) error {
+	return func(dir string) (err error) {
+		*path, err = Build(dir)
+		return err
+	}
 }
 
 // StockVariable names the environment variable that gives a ready stock nsqd; the other programs of NSQ may lie beside it.
