@@ -27,6 +27,7 @@ type traffic struct {
 	nodes *nodes
 	topic string
 	rec   *history.Recorder
+	moves history.Disturbances // while leadership may move back
 
 	stopC    chan struct{}
 	running  sync.WaitGroup
@@ -146,7 +147,9 @@ func (f *traffic) finish(patience time.Duration, channels ...string) *history.Re
 	rules := history.Rules{Channels: channels, Drained: true, FinishWindow: finishWindow}
 	var report *history.Report
 	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
-		report = history.Check(f.rec.History(), rules)
+		h := f.rec.History()
+		f.moves.Mark(h)
+		report = history.Check(h, rules)
 		if report.Err() == nil || time.Now().After(end) {
 			break
 		}
@@ -159,6 +162,15 @@ func (f *traffic) finish(patience time.Duration, channels ...string) *history.Re
 		f.t.Error(err)
 	}
 	return report
+}
+
+// restart starts a node and waits until it leads again. What is finished while a preferred leader takes its partitions back may come again.
+func (f *traffic) restart(n, witness *clusterNode) {
+	f.t.Helper()
+	begun := time.Now()
+	f.nodes.start(n)
+	f.nodes.awaitLed(f.topic, true, witness, 20*time.Second)
+	f.moves.Add(begun, time.Now())
 }
 
 func (f *traffic) describe(report *history.Report) string {
