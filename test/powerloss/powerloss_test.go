@@ -23,10 +23,7 @@ import (
 const defaultSeeds = 150
 
 func TestPowerLossLosesNothingAnswered(t *testing.T) {
-	first, n := uint64(1), env.Number[uint64](t, "WEIR_SEEDS", defaultSeeds)
-	if one := env.Number[uint64](t, "WEIR_SEED", 0); one > 0 {
-		first, n = one, 1
-	}
+	first, n := env.Seeds(t, defaultSeeds)
 	var total totals
 	for seed := first; seed < first+n; seed++ {
 		s := &story{t: t, seed: seed, totals: &total}

@@ -22,6 +22,15 @@ func Number[N int | uint64](t testing.TB, variable string, otherwise N) N {
 	return N(n)
 }
 
+// Seeds returns the first seed to run and how many: from 1 as many as WEIR_SEEDS says, or otherwise; the one of WEIR_SEED alone if that is set.
+func Seeds(t testing.TB, otherwise uint64) (first, n uint64) {
+	t.Helper()
+	if one := Number[uint64](t, "WEIR_SEED", 0); one > 0 {
+		return one, 1
+	}
+	return 1, Number(t, "WEIR_SEEDS", otherwise)
+}
+
 // Duration reads a length of time, such as 15m, from the environment; it is otherwise if the variable is not set.
 func Duration(t testing.TB, variable string, otherwise time.Duration) time.Duration {
 	t.Helper()
