@@ -89,25 +89,28 @@ func TestTheTableCountsAndJudges(t *testing.T) {
 	}
 }
 
-func TestTheTableReplacesTheOneInAPage(t *testing.T) {
+func TestAPageKeepsTheLinesOfEntriesThatWereNotRun(t *testing.T) {
 	page := filepath.Join(t.TempDir(), "page.md")
 	write := func(text string) {
 		if err := os.WriteFile(page, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	write("# Title\n" + begin + "\nold\n" + end + "\nrest\n")
+	menu := []entry{{fault: "a"}, {fault: "b"}, {fault: "c"}}
+	ran := []outcome{{entry: menu[1], rows: 1, row: faultreport.Row{Injected: 7}}}
+	write("# Title\n" + begin + "\n" + head + "| c | x | 3 |\n| b | x | 4 |\n| gone | x | 5 |\n" + end + "\nrest\n")
 	for range 2 {
-		if err := replaceTable(page, "new\n"); err != nil {
+		if err := updatePage(page, menu, ran, false); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(page)
-		if want := "# Title\n" + begin + "\nnew\n" + end + "\nrest\n"; err != nil || string(got) != want {
+		want := "# Title\n" + begin + "\n" + head + ran[0].line(false) + "| c | x | 3 |\n" + end + "\nrest\n"
+		if err != nil || string(got) != want {
 			t.Errorf("%v, %q, want %q", err, got, want)
 		}
 	}
 	write("# Title\n" + begin + "\nno end\n")
-	if err := replaceTable(page, "new\n"); err == nil {
+	if err := updatePage(page, menu, ran, false); err == nil {
 		t.Error("a page without its second marker was overwritten")
 	}
 }

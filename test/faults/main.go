@@ -1,7 +1,7 @@
 // Command faults runs the fault menu: every way of going wrong that Weir makes a promise about (menu.go), each an ordinary test in its
 // long form, and adds up in one table what was injected, acknowledged, lost and made up (docs/reliability.md).
 //
-//	go run ./test/faults                      the long form: hours (`make faults`)
+//	go run ./test/faults                      the long form: an hour or two (`make faults`)
 //	go run ./test/faults -short               as `make check` runs them: minutes
 //	go run ./test/faults -only 'power|kill'   some entries
 //	go run ./test/faults -list                what there is, with commands
@@ -25,7 +25,7 @@ func main() {
 	only := flag.String("only", "", "run the entries whose name matches this `REGEXP`")
 	short := flag.Bool("short", false, "run the short forms")
 	list := flag.Bool("list", false, "list the entries and end")
-	out := flag.String("out", "", "write the table into this Markdown `FILE` too, between the lines "+begin+" and "+end+" if it has them")
+	out := flag.String("out", "", "update the table of this Markdown `FILE` too, which stands between the lines "+begin+" and "+end)
 	from := flag.String("from", "", "run nothing, make the table of this `FILE` of reports")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -61,10 +61,9 @@ func run(ctx context.Context, only, from, out string, long, list bool) (ok bool,
 	if err != nil {
 		return false, err
 	}
-	text := table(outcomes, long)
-	fmt.Print("\n", text)
+	fmt.Print("\n", table(outcomes, long))
 	if out != "" {
-		if err := replaceTable(out, text); err != nil {
+		if err := updatePage(out, menu, outcomes, long); err != nil {
 			return false, err
 		}
 	}

@@ -110,7 +110,7 @@ var menu = []entry{
 		injected: "partitions of the network, loss, delay, kills, freezes, full, wiped, outdated and damaged disks, drawn at random",
 		promise:  "the majority goes on, the minority never answers OK; nothing answered OK is lost",
 		test:     "-tags process -timeout 24h -run TestChaos ./test/chaos",
-		long:     "WEIR_CHAOS=30m",
+		long:     "WEIR_CHAOS=15m",
 	},
 	{
 		fault:    "slow loris",

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"os"
 	"strings"
@@ -14,23 +13,30 @@ const (
 	end   = "<!-- end of fault table -->"
 )
 
+const head = "| Fault | Injected | How often | Acknowledged | Lost | Phantom | Duplicated | Result | Took | Command |\n" +
+	"|---|---|---|---|---|---|---|---|---|---|\n"
+
 // table writes the outcomes as Markdown.
 func table(outcomes []outcome, long bool) string {
 	var b strings.Builder
-	b.WriteString("| Fault | Injected | How often | Acknowledged | Lost | Phantom | Duplicated | Result | Took | Command |\n")
-	b.WriteString("|---|---|---|---|---|---|---|---|---|---|\n")
-	for _, o := range outcomes {
-		counts := " | | | | "
-		if o.rows > 0 {
-			counts = fmt.Sprintf("%d | %d | %d | %d | %d", o.row.Injected, o.row.Acknowledged, o.row.Lost, o.row.Phantom, o.row.Duplicated)
-		}
-		took := ""
-		if o.duration > 0 {
-			took = o.duration.Round(time.Second).String()
-		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | `%s` |\n", o.entry.fault, cell(o.entry.injected), counts, cell(o.verdict()), took, cell(o.entry.command(long)))
+	b.WriteString(head)
+	for i := range outcomes {
+		b.WriteString(outcomes[i].line(long))
 	}
 	return b.String()
+}
+
+// line is the outcome's line of the table.
+func (o *outcome) line(long bool) string {
+	counts := " | | | | "
+	if o.rows > 0 {
+		counts = fmt.Sprintf("%d | %d | %d | %d | %d", o.row.Injected, o.row.Acknowledged, o.row.Lost, o.row.Phantom, o.row.Duplicated)
+	}
+	took := ""
+	if o.duration > 0 {
+		took = o.duration.Round(time.Second).String()
+	}
+	return fmt.Sprintf("| %s | %s | %s | %s | %s | `%s` |\n", o.entry.fault, cell(o.entry.injected), counts, cell(o.verdict()), took, cell(o.entry.command(long)))
 }
 
 // cell keeps what it is given from ending a cell of a table.
@@ -52,19 +58,31 @@ func (o *outcome) verdict() string {
 	}
 }
 
-// replaceTable puts the table into a file, in the place of the one between its markers; a file without markers becomes the table.
-func replaceTable(path, text string) error {
-	old, err := os.ReadFile(path)
-	if err != nil && !os.IsNotExist(err) {
+// updatePage puts the outcomes into a file's table, the one between the markers, in the order of the menu. Lines of entries that
+// are not among the outcomes stay as they are; those of faults that the menu no longer has go.
+func updatePage(path string, menu []entry, outcomes []outcome, long bool) error {
+	page, err := os.ReadFile(path)
+	if err != nil {
 		return err
 	}
-	before, rest, found := bytes.Cut(old, []byte(begin+"\n"))
-	_, after, closed := bytes.Cut(rest, []byte(end+"\n"))
-	if found != closed {
-		return fmt.Errorf("%s has only one of the lines %s and %s", path, begin, end)
+	before, rest, found := strings.Cut(string(page), begin+"\n")
+	old, after, closed := strings.Cut(rest, end+"\n")
+	if !found || !closed {
+		return fmt.Errorf("%s has no table between the lines %s and %s", path, begin, end)
 	}
-	if !found {
-		return os.WriteFile(path, []byte(text), 0o644)
+	lines := make(map[string]string)
+	for line := range strings.Lines(old) {
+		if cells := strings.Split(line, " | "); strings.HasPrefix(line, "| ") {
+			lines[strings.TrimPrefix(cells[0], "| ")] = line
+		}
 	}
-	return os.WriteFile(path, fmt.Appendf(nil, "%s%s\n%s%s\n%s", before, begin, text, end, after), 0o644)
+	for i := range outcomes {
+		lines[outcomes[i].entry.fault] = outcomes[i].line(long)
+	}
+	var table strings.Builder
+	table.WriteString(head)
+	for _, e := range menu {
+		table.WriteString(lines[e.fault])
+	}
+	return os.WriteFile(path, []byte(before+begin+"\n"+table.String()+end+"\n"+after), 0o644)
 }
