@@ -21,8 +21,9 @@ func (s *Set) parseFile(path string) error {
 		}
 		var syntax toml.ParseError
 		if errors.As(err, &syntax) {
+			message := strings.Join(strings.Fields(syntax.Message), " ") // it may quote the end of a line
 			return &UsageError{Command: s.command, Where: fmt.Sprintf("%s line %d", path, syntax.Position.Line),
-				Problem: "is not TOML: " + syntax.Message}
+				Problem: "is not TOML: " + message}
 		}
 		return fmt.Errorf("%s: read %s: %w", s.command, path, err)
 	}

@@ -13,7 +13,7 @@ import (
 // FuzzSettingsFile reads files of settings that say anything: they are taken, or refused with one line.
 func FuzzSettingsFile(f *testing.F) {
 	for _, text := range []string{"msg_timeout = \"90s\"\n", "sync = 7", "join = [\"a\", \"b:1\"]", "[table]\nx = 1", "max_msg_size = -1", "a = 1e999999999",
-		"nsqlookupd_tcp_addresses = \"a,b\"", "x = \"\\u0000", "d = 1979-05-27T07:32:00Z", strings.Repeat("[", 1000)} {
+		"nsqlookupd_tcp_addresses = \"a,b\"", "x = \"\\u0000", "0=0b\n\n", "d = 1979-05-27T07:32:00Z", strings.Repeat("[", 1000)} {
 		f.Add([]byte(text))
 	}
 	path := filepath.Join(f.TempDir(), "weir.toml")
