@@ -93,7 +93,8 @@ func (r *recovery) readSegment(base, first record.Index, fresh bool) error {
 	s := &segment{segmentHeader: segmentHeader{base: base}, dir: r.l.dir}
 	s.fresh.Store(fresh)
 	if base < first {
-		return r.discard(s)
+		r.l.store.logger.Info("removing a segment that was trimmed", "file", s.path())
+		return r.l.store.discard(s)
 	}
 	f, err := s.open(r.l.store.fs)
 	if err != nil {
@@ -107,7 +108,7 @@ func (r *recovery) readSegment(base, first record.Index, fresh bool) error {
 	h, err := parseSegmentHeader(b)
 	switch {
 	case err != nil && fresh:
-		return r.discard(s) // never synced, so nothing in it was ever promised beyond the page cache
+		return r.discardUnsynced(s, err.Error())
 	case err != nil:
 		return s.damage(0, err.Error())
 	case h.id != r.l.id:
@@ -141,9 +142,15 @@ func (r *recovery) replaceEmpty() {
 	r.segments = kept
 }
 
-// discard moves a file that does not count out of the way.
-func (r *recovery) discard(s *segment) error {
-	r.l.store.logger.Info("removing a segment that was trimmed or never completed", "file", s.path())
+// discardUnsynced moves a segment out of the way that was never synced, so that nothing in it was ever promised beyond the page cache.
+func (r *recovery) discardUnsynced(s *segment, reason string) error {
+	info, err := r.l.store.fs.Stat(s.path())
+	if err != nil {
+		return err
+	}
+	// Of a recycled file most is left over from its earlier life. How much, nothing tells.
+	r.l.store.logger.Warn("cutting a segment that was not durable when the node stopped",
+		"log", r.l.id.String(), "file", s.path(), "bytes_at_most", info.Size, "reason", reason)
 	return r.l.store.discard(s)
 }
 
@@ -157,7 +164,7 @@ func (r *recovery) dropDetached(first record.Index) error {
 		return nil // checkChain says what is missing
 	}
 	for i := len(r.segments) - 1; i >= at; i-- {
-		if err := r.discard(r.segments[i]); err != nil {
+		if err := r.discardUnsynced(r.segments[i], "the segment before it is not there"); err != nil {
 			return err
 		}
 	}
@@ -215,6 +222,7 @@ func (r *recovery) findEnd() (logEnd, error) {
 		complete := sc.broken == "" && (next == len(r.segments) || r.segments[next].base == sc.index.last.index+1)
 		if complete {
 			sc.seg.last = sc.index.last
+			r.mentionLeftover(sc)
 			continue
 		}
 		if err := r.cut(i, next); err != nil {
@@ -324,6 +332,16 @@ func (r *recovery) cut(i, next int) error {
 	r.scans = r.scans[:i+1]
 	s.last = end
 	return nil
+}
+
+// mentionLeftover says that a recycled file is cut where its frames end. What lies behind is left over from its earlier life, or
+// what did reach the disk of a write whose first header did not: that looks the same.
+func (r *recovery) mentionLeftover(sc *segmentScan) {
+	if bytes := sc.seg.end - sc.end; sc.seg.recycled && bytes > 0 {
+		r.l.store.logger.Info("cutting a recycled file behind the log's last intact frame; whether something was being written there when "+
+			"the node stopped cannot be told", "log", r.l.id.String(), "file", sc.seg.path(), "pos", sc.end, "bytes_at_most", bytes,
+			"last_index", uint64(sc.index.last.index))
+	}
 }
 
 // settle makes durable what the scan found and what it cut: sizes, names, index files. Before that nothing may be served.

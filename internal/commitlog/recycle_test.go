@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/weirmq/weir/internal/record"
@@ -397,4 +401,54 @@ func TestOfASmallDiskLittleIsKept(t *testing.T) {
 	if n := s.recycler.mu.bytes; n > 2<<10 {
 		t.Fatalf("%d bytes are kept of a disk of 100 KiB", n)
 	}
+}
+
+// Nothing tells the rest of a write that was torn from what the file held before. So the log says that it was cut, and how much at most.
+func TestWhatIsCutOfARecycledFileIsSaid(t *testing.T) {
+	disk, tail, src := unclean(t)
+	info, err := disk.Stat(tail)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := uint64(src.done[len(src.done)-1].Index)
+
+	said := recoveryLog(t, disk.Clone())
+	var pos, cut int64
+	if m := regexp.MustCompile(`level=INFO msg="cutting a recycled .* pos=(\d+) bytes_at_most=(\d+)`).FindStringSubmatch(said); m != nil {
+		pos, _ = strconv.ParseInt(m[1], 10, 64)
+		cut, _ = strconv.ParseInt(m[2], 10, 64)
+	}
+	if pos <= segmentHeaderSize || cut <= 0 || pos+cut != info.Size || !strings.Contains(said, fmt.Sprint("last_index=", last)) {
+		t.Errorf("of a file of %d bytes, with entry %d at its end, the log says: %s", info.Size, last, said)
+	}
+
+	torn := disk.Clone() // before its first sync, and its header did not reach the disk
+	fresh := strings.TrimSuffix(tail, segmentSuffix) + freshSuffix
+	if err := torn.Rename(tail, fresh); err != nil {
+		t.Fatal(err)
+	}
+	rewrite(t, torn, fresh, func(b []byte) []byte { b[30] ^= 1; return b })
+	said = recoveryLog(t, torn)
+	for _, want := range []string{`level=WARN msg="cutting a segment`, path.Base(fresh), fmt.Sprint("bytes_at_most=", info.Size), "checksum"} {
+		if !strings.Contains(said, want) {
+			t.Errorf("of a fresh segment without a header the log does not say %q: %s", want, said)
+		}
+	}
+}
+
+// recoveryLog returns what the store says while it opens the log.
+func recoveryLog(t testing.TB, disk *vfs.Mem) string {
+	t.Helper()
+	var said bytes.Buffer
+	o := recycling
+	o.FS, o.Dir, o.Logger = disk, "data", slog.New(slog.NewTextHandler(&said, nil))
+	s, err := OpenStore(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = openSource(s, testID, LogOptions{})
+	if err := errors.Join(err, s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return said.String()
 }

@@ -183,12 +183,15 @@ func (r *repair) identity(segments []*segment) error {
 	return identity{id: r.id, first: r.first, repaired: true}.save(r.fs, r.dir)
 }
 
-// reasonOf returns what is wrong with a file, without its name.
+// reasonOf returns what is wrong with a file, or a place in it, without naming it.
 func reasonOf(err error) string {
 	var damage *DamageError
+	var broken *brokenFrame
 	switch {
 	case errors.As(err, &damage):
 		return damage.Reason
+	case errors.As(err, &broken):
+		return broken.reason
 	case errors.Is(err, fs.ErrNotExist):
 		return "it is missing"
 	}

@@ -58,13 +58,11 @@ func surveySegment(f vfs.File, s *segment) (*survey, error) {
 		case err == io.EOF:
 			return v, nil
 		case err == nil:
-			broken = &brokenFrame{fr.pos, "a frame that does not follow the one before it"}
-		case err == errUnwritten:
-			broken = &brokenFrame{sc.pos, err.Error()}
-		case !errors.As(err, &broken):
+			err = &brokenFrame{fr.pos, "a frame that does not follow the one before it"}
+		case err != errUnwritten && !errors.As(err, &broken):
 			return nil, err
 		}
-		if more, err := v.bridge(sc, broken); err != nil || !more {
+		if more, err := v.bridge(sc, err); err != nil || !more {
 			return v, err
 		}
 	}
@@ -95,10 +93,11 @@ func (v *survey) take(f *frame) {
 	v.told = max(v.told, f.durable)
 }
 
-// bridge looks for the next intact frame behind a broken place and notes the gap. It reports whether there is one.
-func (v *survey) bridge(sc *scanner, broken *brokenFrame) (bool, error) {
-	g := gap{from: v.last, reason: broken.reason, before: v.end, after: v.end}
-	unwritten := sc.recycled && broken.reason == errUnwritten.Error()
+// bridge looks for the next intact frame behind a broken place and notes the gap. It reports whether there is one. why is errUnwritten
+// or a *brokenFrame.
+func (v *survey) bridge(sc *scanner, why error) (bool, error) {
+	g := gap{from: v.last, reason: reasonOf(why), before: v.end, after: v.end}
+	unwritten := sc.recycled && why == errUnwritten
 	used := v.size
 	if !sc.recycled {
 		var err error
