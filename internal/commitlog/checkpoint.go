@@ -159,7 +159,9 @@ func (l *Log) SaveCheckpoint(state []byte, at record.Index) error {
 		return err
 	}
 	c.carried = slices.DeleteFunc(c.carried, func(r carriedRef) bool { return r.index > at })
-	if err := vfs.ReplaceFile(l.store.fs, numberedName(l.dir, uint64(at), stateSuffix), c.encode()); err != nil {
+	name := numberedName(l.dir, uint64(at), stateSuffix)
+	err = l.store.withRoom(func() error { return vfs.ReplaceFile(l.store.fs, name, c.encode()) })
+	if err != nil {
 		if errors.Is(err, vfs.ErrNoSpace) {
 			err = fmt.Errorf("%w: %w", ErrFull, err)
 		}

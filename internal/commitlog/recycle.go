@@ -112,11 +112,38 @@ func (r *recycler) take(target int64) (recycledFile, bool) {
 	return f, true
 }
 
-// clear has all kept files deleted: their space is needed.
+// clear has all kept files deleted, in the background: their space will be needed.
 func (r *recycler) clear() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.dropLocked(len(r.mu.files))
+}
+
+// giveUp deletes all kept files at once and reports whether there were any. It blocks for the disk.
+func (r *recycler) giveUp() bool {
+	r.mu.Lock()
+	files := r.mu.files
+	r.mu.files, r.mu.bytes = nil, 0
+	r.mu.Unlock()
+	for _, f := range files {
+		if err := r.store.fs.RemoveAll(f.name); err != nil {
+			r.store.logger.Warn("cannot remove a file kept for reuse, and the disk is full", "file", f.name, "error", err)
+		}
+	}
+	if len(files) > 0 {
+		r.store.logger.Info("disk full: files kept for reuse are given up", "files", len(files))
+	}
+	return len(files) > 0
+}
+
+// withRoom runs write once more if the disk was full for it and files kept for reuse could be given up. A write that failed must leave
+// nothing behind that a second one minds.
+func (s *Store) withRoom(write func() error) error {
+	err := write()
+	if errors.Is(err, vfs.ErrNoSpace) && s.recycler.giveUp() {
+		err = write()
+	}
+	return err
 }
 
 // recycle keeps the segments of something in the trash, a segment or a log's directory, and removes the rest, in the background.

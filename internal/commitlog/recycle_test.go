@@ -299,7 +299,7 @@ func TestASealThatFailsLeavesNoSegmentBehind(t *testing.T) {
 	for i := 0; recycledSegments(src.log) < 1; i++ {
 		src.append(batchOf(fmt.Sprint("m", i), 1, 100))
 	}
-	fault.Add(vfs.Rule{Op: vfs.OpTruncate, Times: 1, Err: vfs.ErrNoSpace})
+	fault.Add(vfs.Rule{Op: vfs.OpTruncate, Times: 2, Err: vfs.ErrNoSpace}) // also when the files kept for reuse are given up
 	if err := src.log.Roll(); !errors.Is(err, ErrFull) {
 		t.Fatal(err)
 	}
@@ -400,6 +400,64 @@ func TestOfASmallDiskLittleIsKept(t *testing.T) {
 	consume(t, src)
 	if n := s.recycler.mu.bytes; n > 2<<10 {
 		t.Fatalf("%d bytes are kept of a disk of 100 KiB", n)
+	}
+}
+
+// On a full disk, what needs room takes that of the files kept for reuse before it fails.
+func TestFilesKeptForReuseMakeRoomOnAFullDisk(t *testing.T) {
+	large := batchOf("large", 1, 9<<10)
+	for what, write := range map[string]func(src *testSource) error{
+		"checkpoint": func(src *testSource) error {
+			return src.log.SaveCheckpoint(make([]byte, 6<<10), src.log.Bounds().LastIndex)
+		},
+		"trim": func(src *testSource) error { return src.log.Trim(src.log.Bounds().Next) },
+		"roll": func(src *testSource) error { return src.log.Roll() },
+		"append": func(src *testSource) error {
+			src.append(large)
+			return src.lastErr()
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			disk := vfs.NewMem(1)
+			fault := vfs.NewFault(disk)
+			o := recycling
+			o.RecycleBytes *= 4
+			s, src := keptFiles(t, fault, o)
+			defer s.Close()
+			for range 30 { // there is something to trim, and the last segment can be cut
+				src.append(batchOf("m", 1, 200))
+			}
+			for range 2 {
+				if err := src.log.SaveCheckpoint(nil, src.log.Bounds().LastIndex); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if len(s.recycler.mu.files) == 0 {
+				t.Fatal("no file is kept")
+			}
+			usage, err := disk.Usage("data")
+			if err != nil {
+				t.Fatal(err)
+			}
+			disk.SetCapacity(usage.Total - usage.Free) // not a byte is free
+			if what == "roll" {                        // a new segment is written over a kept file, so it is the cut of the old one that finds no room
+				fault.Add(vfs.Rule{Op: vfs.OpTruncate, Times: 1, Err: vfs.ErrNoSpace})
+			}
+			if err := write(src); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestAStoppedStoreTakesNoMoreThanItsData(t *testing.T) {
+	disk := vfs.NewMem(1)
+	s, _ := keptFiles(t, disk, recycling)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if names, err := disk.ReadDir("data/trash"); err != nil || len(names) > 0 {
+		t.Fatalf("left in the trash: %v, %v", names, err)
 	}
 }
 

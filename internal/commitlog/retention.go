@@ -49,7 +49,7 @@ func (l *Log) Roll() error {
 	if empty {
 		return nil
 	}
-	if err := l.beginSegment(); errors.Is(err, vfs.ErrNoSpace) || errors.Is(err, vfs.ErrTooManyFiles) {
+	if err := l.store.withRoom(l.beginSegment); errors.Is(err, vfs.ErrNoSpace) || errors.Is(err, vfs.ErrTooManyFiles) {
 		return fmt.Errorf("log %v: roll: %w: %w", l.id, ErrFull, err)
 	} else if err != nil {
 		return l.fail(err)
@@ -74,7 +74,8 @@ func (l *Log) Trim(below record.Offset) error {
 	}
 	// The beginning is recorded before any file goes, so that files may go in any order.
 	first := segments[n].base
-	if err := (identity{id: l.id, first: first, repaired: l.repaired}).save(l.store.fs, l.dir); err != nil {
+	beginning := identity{id: l.id, first: first, repaired: l.repaired}
+	if err := l.store.withRoom(func() error { return beginning.save(l.store.fs, l.dir) }); err != nil {
 		return fmt.Errorf("log %v: record the beginning: %w", l.id, err)
 	}
 	l.mu.Lock()

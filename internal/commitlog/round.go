@@ -25,13 +25,11 @@ func (l *Log) begin() bool {
 	if len(entries) == 0 {
 		return false
 	}
-	err := l.write(entries)
-	if errors.Is(err, vfs.ErrNoSpace) || errors.Is(err, vfs.ErrTooManyFiles) {
-		if err = l.undo(err); errors.Is(err, ErrFull) {
-			l.wanted.Store(true)
-			l.src.Done(err)
-			return false
-		}
+	err := l.store.withRoom(func() error { return l.append(entries) })
+	if errors.Is(err, ErrFull) {
+		l.wanted.Store(true)
+		l.src.Done(err)
+		return false
 	}
 	if err != nil {
 		l.told.Store(true)
@@ -52,6 +50,15 @@ func (l *Log) refuse(err error) {
 	if !l.told.Swap(true) {
 		l.src.Done(err)
 	}
+}
+
+// append writes the entries, or leaves nothing of them and fails with ErrFull where there is no room, or no descriptor.
+func (l *Log) append(entries []record.Entry) error {
+	err := l.write(entries)
+	if errors.Is(err, vfs.ErrNoSpace) || errors.Is(err, vfs.ErrTooManyFiles) {
+		return l.undo(err)
+	}
+	return err
 }
 
 // write puts the entries' frames behind the tail, truncating and rolling first where that is due. Nothing is published.
@@ -87,7 +94,6 @@ func (l *Log) write(entries []record.Entry) error {
 
 // undo makes a round that met a full disk never to have been: no stale frame may stay behind the tail.
 func (l *Log) undo(cause error) error {
-	l.store.recycler.clear()
 	if t := l.mu.tail; t != nil {
 		if err := errors.Join(t.file.Truncate(t.pos), t.file.Sync()); err != nil {
 			return err

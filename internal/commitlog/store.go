@@ -218,7 +218,8 @@ func (s *Store) List() ([]LogID, error) {
 	return ids, nil
 }
 
-// Close closes the logs that are still open, waits for the store's goroutines and unlocks the directory.
+// Close closes the logs that are still open, removes the files kept for reuse, waits for the store's goroutines and unlocks the
+// directory.
 func (s *Store) Close() error {
 	s.mu.Lock()
 	if s.mu.closed {
@@ -239,6 +240,7 @@ func (s *Store) Close() error {
 	}
 	s.rounds.stop()
 	s.syncer.stop()
+	s.Scarce(true) // what is kept is of no use to the next process, and a stopped node should take no more than its data
 	s.janitor.stop()
 	return errors.Join(append(errs, s.lock.Close())...)
 }
