@@ -20,6 +20,7 @@ import (
 	"github.com/weirmq/weir/internal/admin/live"
 	"github.com/weirmq/weir/internal/admin/upstream"
 	"github.com/weirmq/weir/internal/httpdoor"
+	"github.com/weirmq/weir/internal/quiet"
 )
 
 // maxRequestBytes bounds the body of a request: a message and the JSON around it.
@@ -42,6 +43,7 @@ type Server struct {
 	mux      httpdoor.Mux
 	answers  http.Handler // mux, compressed
 	http     *http.Server
+	quiet    *quiet.Log // for what strangers can cause
 	graphite *url.URL
 
 	stop    context.CancelFunc // ends what runs beside requests
@@ -56,7 +58,7 @@ func New(options Options) (*Server, error) {
 		return nil, err
 	}
 	options.setDefaults()
-	s := &Server{options: options}
+	s := &Server{options: options, quiet: quiet.New(options.Logger)}
 	lookupds := append([]string{}, options.Lookupds...)
 	s.lookupds.Store(&lookupds)
 	asking := upstream.Options{

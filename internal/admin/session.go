@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"net"
 	"net/http"
 
 	"github.com/weirmq/weir/internal/admin/access"
@@ -45,7 +46,8 @@ func (s *Server) login(w http.ResponseWriter, r *http.Request) {
 	}
 	now, err := s.guard.LogIn(w, r, ask.Token)
 	if err != nil {
-		s.options.Logger.Warn("login refused", "remote", r.RemoteAddr, "error", err)
+		host, _, _ := net.SplitHostPort(r.RemoteAddr)
+		s.quiet.Warn("login "+host, "login refused", "remote", r.RemoteAddr, "error", err)
 		s.refuse(w, err)
 		return
 	}

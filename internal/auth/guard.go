@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/httpdoor"
+	"github.com/weirmq/weir/internal/quiet"
 )
 
 // Need is what a request needs. The zero Need is an operator.
@@ -76,6 +77,7 @@ type Guard struct {
 	mu struct {
 		sync.Mutex
 		remembered map[[sha256.Size]byte]*Grants
+		quiet      *quiet.Log // made for the first line
 	}
 }
 
@@ -114,7 +116,7 @@ func (g *Guard) judge(r *http.Request, need Need) *httpdoor.Error {
 	grants, err := g.grants(r.Context(), callerOf(r, token))
 	switch {
 	case err != nil:
-		g.Logger.Warn("an HTTP request is refused, the AUTH servers cannot be asked", slog.String("remote", r.RemoteAddr),
+		g.warn("an HTTP request is refused, the AUTH servers cannot be asked", slog.String("remote", r.RemoteAddr),
 			slog.Any("error", err))
 		return httpdoor.NewError(http.StatusServiceUnavailable, "AUTH_FAILED")
 	case grants.Count() == 0:
@@ -123,6 +125,17 @@ func (g *Guard) judge(r *http.Request, need Need) *httpdoor.Error {
 		return httpdoor.NewError(http.StatusForbidden, "FORBIDDEN")
 	}
 	return nil
+}
+
+// warn logs a message, again only after a while: everybody can cause it, with any token.
+func (g *Guard) warn(message string, attrs ...any) {
+	g.mu.Lock()
+	if g.mu.quiet == nil {
+		g.mu.quiet = quiet.New(g.Logger)
+	}
+	log := g.mu.quiet
+	g.mu.Unlock()
+	log.Warn(message, message, attrs...)
 }
 
 // callerOf describes who sends a request.

@@ -59,7 +59,8 @@ func (s *session) askAuthority(ctx context.Context) (*auth.Grants, error) {
 	}
 	grants, err := s.server.options.Authority.Ask(ctx, caller)
 	if err != nil {
-		s.log().Warn("a client is refused, the AUTH servers give no usable answer", slog.Any("error", err))
+		s.server.quiet.Warn("auth", "a client is refused, the AUTH servers give no usable answer", slog.String("remote", s.stats.remote),
+			slog.Any("error", err))
 		return nil, err
 	}
 	s.grants.Store(grants)

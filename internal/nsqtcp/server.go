@@ -11,6 +11,7 @@ import (
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/nsqwire"
+	"github.com/weirmq/weir/internal/quiet"
 )
 
 // ErrServerClosed is returned by Serve after Shutdown has begun.
@@ -22,6 +23,7 @@ type Server struct {
 	limits         nsqwire.Limits
 	identifyLimits nsqwire.IdentifyLimits
 	backend        backend
+	quiet          *quiet.Log // for what clients can cause
 	inputs         largeInputs
 	lone           lone
 	pools          pools
@@ -35,7 +37,6 @@ type Server struct {
 		listeners map[net.Listener]struct{}
 		sessions  map[*session]struct{}
 		closing   bool
-		refusedAt time.Time // when a refused connection was logged last
 	}
 }
 
@@ -49,7 +50,8 @@ func newServer(b backend, options Options) (*Server, error) {
 		return nil, fmt.Errorf("nsqtcp options: %w", err)
 	}
 	options.setDefaults()
-	s := &Server{options: options, limits: options.limits(), identifyLimits: options.identifyLimits(), backend: b}
+	s := &Server{options: options, limits: options.limits(), identifyLimits: options.identifyLimits(), backend: b,
+		quiet: quiet.New(options.Logger)}
 	s.inputs.limit = options.InputBytes
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.mu.listeners = make(map[net.Listener]struct{})
@@ -78,7 +80,7 @@ func (s *Server) Serve(ln net.Listener) error {
 			return fmt.Errorf("accept: %w", err)
 		default: // most likely no descriptor is free; one will be
 			pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-			s.options.Logger.Warn("cannot accept a connection; raise the limit of open files if this goes on",
+			s.quiet.Warn("accept", "cannot accept a connection; raise the limit of open files if this goes on",
 				slog.Any("error", err), slog.Duration("pause", pause))
 			select {
 			case <-time.After(pause):
@@ -104,14 +106,10 @@ func (s *Server) serveConn(conn net.Conn) {
 		}()
 		return
 	}
-	tell := full && time.Since(s.mu.refusedAt) > time.Second
-	if tell {
-		s.mu.refusedAt = time.Now()
-	}
 	s.mu.Unlock()
 	_ = conn.Close() // refused: nothing was promised
-	if tell {
-		s.options.Logger.Warn("refusing connections: raise MaxConnections if this many are wanted",
+	if full {
+		s.quiet.Warn("full", "refusing connections: raise --max-connections if this many are wanted",
 			slog.Int("max_connections", s.options.MaxConnections))
 	}
 }

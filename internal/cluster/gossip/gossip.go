@@ -23,7 +23,7 @@ import (
 
 	"github.com/hashicorp/memberlist"
 
-	"github.com/weirmq/weir/internal/cluster/quiet"
+	"github.com/weirmq/weir/internal/quiet"
 )
 
 const (

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/catalog"
-	"github.com/weirmq/weir/internal/cluster/quiet"
+	"github.com/weirmq/weir/internal/quiet"
 )
 
 // Transport is one node's connections to the others. It holds four goroutines for each peer and connection, none for calls that

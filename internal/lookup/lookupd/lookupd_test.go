@@ -1,10 +1,12 @@
 package lookupd
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strings"
@@ -248,6 +250,20 @@ func TestConnectionsAndRegistrationsAreBounded(t *testing.T) {
 	request(t, s, "POST", "/topic/create?topic=v")
 	if got := request(t, s, "POST", "/topic/create?topic=w"); got != `503 {"message":"TOO_MANY_REGISTRATIONS"}` {
 		t.Errorf("without room: %s", got)
+	}
+}
+
+func TestStrangersDoNotFillTheLog(t *testing.T) {
+	var log bytes.Buffer
+	s := startServer(t, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	for range 5 {
+		dial(t, s).send("GET / HTTP/1.1\r\n\r\n").expect("E_BAD_PROTOCOL")
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(log.String(), "broker refused"); n != 1 {
+		t.Errorf("%d lines tell of strangers: %s", n, log.String())
 	}
 }
 

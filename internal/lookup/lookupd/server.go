@@ -16,6 +16,7 @@ import (
 	"github.com/weirmq/weir/internal/httpdoor"
 	"github.com/weirmq/weir/internal/lookup/registry"
 	"github.com/weirmq/weir/internal/nsqwire/lookupwire"
+	"github.com/weirmq/weir/internal/quiet"
 )
 
 // Server is one lookup service. Its methods may be called from any goroutine.
@@ -27,6 +28,7 @@ type Server struct {
 	tcpLn   net.Listener
 	httpLn  net.Listener
 	http    *http.Server
+	quiet   *quiet.Log // for what clients can cause
 	serving sync.WaitGroup
 	failedC chan error // a listener that failed by itself
 
@@ -35,8 +37,6 @@ type Server struct {
 		registry *registry.Registry
 		sessions map[*session]struct{}
 		closing  bool
-		// refusedAt is when a refused connection was logged last.
-		refusedAt time.Time
 	}
 }
 
@@ -47,7 +47,8 @@ func Start(tcpLn, httpLn net.Listener, options Options) (*Server, error) {
 	}
 	options.setDefaults()
 	tcpLn, httpLn = withTLS(tcpLn, options.TLS, options.TLSRequired), withTLS(httpLn, options.TLS, options.TLSRequired)
-	s := &Server{options: options, tcpLn: tcpLn, httpLn: httpLn, failedC: make(chan error, 2)}
+	s := &Server{options: options, tcpLn: tcpLn, httpLn: httpLn, failedC: make(chan error, 2),
+		quiet: quiet.New(options.Logger)}
 	s.service = lookupwire.Service{
 		BroadcastAddress: options.BroadcastAddress, Hostname: options.Hostname, Version: options.Version,
 		TCPPort: port(tcpLn), HTTPPort: port(httpLn),
@@ -113,7 +114,7 @@ func (s *Server) accept() {
 			}
 			return
 		default:
-			s.options.Logger.Warn("cannot accept a connection; raise the limit of open files if this goes on", slog.Any("error", err))
+			s.quiet.Warn("accept", "cannot accept a connection; raise the limit of open files if this goes on", slog.Any("error", err))
 			time.Sleep(acceptPause)
 		}
 	}
@@ -125,14 +126,10 @@ func (s *Server) begin(conn net.Conn) {
 	s.mu.Lock()
 	full := len(s.mu.sessions) >= s.options.MaxConnections
 	if full || s.mu.closing {
-		tell := full && time.Since(s.mu.refusedAt) > time.Second
-		if tell {
-			s.mu.refusedAt = time.Now()
-		}
 		s.mu.Unlock()
 		conn.Close()
-		if tell {
-			s.options.Logger.Warn("connection of a broker refused: too many", slog.String("remote", string(session.id)),
+		if full {
+			s.quiet.Warn("full", "connection of a broker refused: too many", slog.String("remote", string(session.id)),
 				slog.Int("max_connections", s.options.MaxConnections))
 		}
 		return

@@ -48,14 +48,20 @@ func (s *session) run() {
 	var refusal *nsqwire.Error
 	switch {
 	case errors.As(err, &refusal):
-		log.Warn("broker refused: what it sends is not understood", slog.Any("reason", err))
+		s.warn("broker refused: what it sends is not understood", err)
 		s.write(lookupwire.AppendAnswer(nil, refusal.Error()))
 		s.linger()
 	case errors.Is(err, errNoTLS):
-		log.Warn("broker refused: give it the address as tls://HOST:PORT", slog.Any("reason", err))
+		s.warn("broker refused: give it the address as tls://HOST:PORT", err)
 	case err != nil && s.identified && !s.server.closing():
 		log.Info("broker gone", slog.Any("reason", err))
 	}
+}
+
+// warn logs why the connection is refused, unless that was just told of its host.
+func (s *session) warn(message string, err error) {
+	host, _, _ := net.SplitHostPort(string(s.id))
+	s.server.quiet.Warn(message+" "+host, message, slog.String("remote", string(s.id)), slog.Any("reason", err))
 }
 
 // serve reads and answers commands until it meets one that cannot be accepted, or the connection ends. It always returns an error.
