@@ -2,9 +2,9 @@ package load
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirmq/weir/internal/nsqwire"
@@ -13,20 +13,34 @@ import (
 // burstBytes is how much a publisher writes at once.
 const burstBytes = 64 << 10
 
-// publisher is one connection that publishes, and its goroutine. With a rate, it also waits for the time each command is due.
+// maxSleep is how long a publisher with a rate sleeps at most before it looks whether the run has ended.
+const maxSleep = 100 * time.Millisecond
+
+// publisher is one connection that publishes. One goroutine does it, with a rate two: the other hears the answers.
 type publisher struct {
 	run     *run
 	conn    *conn
 	streams []*stream // one for each of its topics, which take turns
 
-	out     []byte
-	unheard []sent // commands without an answer, oldest first
-	waiting int    // how many these are
-	issued  int64  // commands written
+	// Of the goroutine that sends.
 
-	answers, lag histogram
-	refused      int64
-	unsent       int64 // with a rate: messages that were due before the end and not written
+	out    []byte
+	fresh  []sent // commands in out
+	issued int64  // commands so far
+	unsent int64  // with a rate: messages that were due before the end and not written
+	lag    histogram
+
+	// Of the goroutine that hears.
+
+	answers histogram
+	refused int64
+
+	sentAll atomic.Bool // nothing more is sent
+	// mu guards what both touch.
+	mu struct {
+		sync.Mutex
+		unheard []sent // commands without an answer, oldest first
+	}
 }
 
 // stream is what one publisher sends to one topic.
@@ -71,48 +85,95 @@ func command(topic string, target *Target, l *Load) []byte {
 
 // publish works until the run's end or its last message, then waits for the answers still owed.
 func (p *publisher) publish() error {
+	if p.run.load.Rate > 0 {
+		return p.publishPaced()
+	}
 	for {
-		if err := p.send(); err != nil {
+		if err := p.send(p.run.load.Window - p.waiting()); err != nil {
 			return fmt.Errorf("publish: %w", err)
 		}
-		if p.waiting == 0 {
+		if p.waiting() == 0 {
 			if p.run.publishingEnded() {
-				p.countUnsent()
 				return nil
 			}
 			continue
 		}
-		if err := p.hear(); err != nil && !(p.run.load.Rate > 0 && errors.Is(err, os.ErrDeadlineExceeded) && !p.run.overdue()) {
-			return fmt.Errorf("%d commands without an answer: %w", p.waiting, err)
+		if err := p.hear(); err != nil {
+			return fmt.Errorf("%d commands without an answer: %w", p.waiting(), err)
 		}
 	}
 }
 
-// send writes commands while the window has room, and the run has messages to publish and, with a rate, some that are due.
-func (p *publisher) send() error {
-	l := &p.run.load
-	for p.waiting < l.Window && !p.run.publishingEnded() {
-		now := p.run.now()
-		due := now
-		if l.Rate > 0 {
-			due = p.nextDue()
-			if due > now {
-				if len(p.out) > 0 || p.waiting > 0 {
-					break
-				}
-				pause(time.Duration(due - now))
-				continue
-			}
-			p.lag.record(time.Duration(now-due), 1)
-		}
-		if !p.run.claim(int64(l.Batch)) {
-			break
-		}
-		p.append(due)
+// send writes up to room commands, as long as the run has messages to publish.
+func (p *publisher) send(room int) error {
+	for ; room > 0 && !p.run.publishingEnded() && p.run.claim(int64(p.run.load.Batch)); room-- {
+		p.append(p.run.now())
 		if len(p.out) >= burstBytes {
 			if err := p.flush(); err != nil {
 				return err
 			}
+		}
+	}
+	return p.flush()
+}
+
+// publishPaced is publish by the schedule of a rate. Answers are heard beside it, so that no command waits for them.
+func (p *publisher) publishPaced() error {
+	heardC := make(chan error, 1)
+	go func() { heardC <- p.hearAll() }()
+	err := p.sendPaced()
+	p.countUnsent()
+	p.sentAll.Store(true)
+	if err != nil || p.waiting() == 0 {
+		p.conn.SetReadDeadline(time.Unix(1, 0)) // nothing comes any more
+	}
+	if heard := <-heardC; err == nil {
+		err = heard
+	}
+	return err
+}
+
+// hearAll hears until everything is sent and answered.
+func (p *publisher) hearAll() error {
+	for {
+		err := p.hear()
+		waiting := p.waiting()
+		if p.sentAll.Load() && waiting == 0 {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%d commands without an answer: %w", waiting, err)
+		}
+	}
+}
+
+// sendPaced writes each command when it is due, until the run has nothing more to publish.
+func (p *publisher) sendPaced() error {
+	alarm, err := NewAlarm()
+	if err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	defer alarm.Close()
+	for !p.run.publishingEnded() {
+		now, due := p.run.now(), p.nextDue()
+		switch {
+		case due > now && len(p.out) > 0:
+			err = p.flush()
+		case due > now:
+			err = alarm.Sleep(min(time.Duration(due-now), maxSleep))
+		case p.waiting() >= p.run.load.Window:
+			err = alarm.Sleep(time.Millisecond)
+		case !p.run.claim(int64(p.run.load.Batch)):
+			return p.flush()
+		default:
+			p.lag.record(time.Duration(now-due), 1)
+			p.append(due)
+			if len(p.out) >= burstBytes {
+				err = p.flush()
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("publish: %w", err)
 		}
 	}
 	return p.flush()
@@ -141,36 +202,42 @@ func (p *publisher) append(due int64) {
 	if first < at {
 		panic("load: a command is shorter than its messages")
 	}
-	p.unheard = append(p.unheard, sent{due: due, stream: s, first: s.next})
+	p.fresh = append(p.fresh, sent{due: due, stream: s, first: s.next})
 	for i := range l.Batch {
 		putStamp(p.out[first+i*(4+l.BodyBytes):], due, identity(s.topic, s.index, s.next))
 		s.next++
 	}
-	p.waiting, p.issued = p.waiting+1, p.issued+1
+	p.issued++
 }
 
 func (p *publisher) flush() error {
 	if len(p.out) == 0 {
 		return nil
 	}
+	p.mu.Lock()
+	p.mu.unheard = append(p.mu.unheard, p.fresh...)
+	p.mu.Unlock()
 	_, err := p.conn.Write(p.out)
-	p.out = p.out[:0]
+	p.out, p.fresh = p.out[:0], p.fresh[:0]
 	return err
 }
 
-// hear reads once, and takes all answers that came. With a rate it waits only until the next command is due.
+// waiting returns how many commands have no answer.
+func (p *publisher) waiting() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.mu.unheard)
+}
+
+// hear reads once, and takes all answers that came.
 func (p *publisher) hear() error {
-	if l := &p.run.load; l.Rate > 0 {
-		until := p.run.now() + int64(answerTimeout)
-		if p.waiting < l.Window && !p.run.publishingEnded() {
-			until = max(p.nextDue(), p.run.now()+int64(100*time.Microsecond)) // what has come is read even when a command is late
-		}
-		p.conn.SetReadDeadline(p.run.began.Add(time.Duration(until)))
-	}
 	if err := p.conn.fill(); err != nil {
 		return err
 	}
 	now, answered := p.run.now(), int64(0)
+	p.mu.Lock()
+	unheard := p.mu.unheard // the sender only adds to it
+	p.mu.Unlock()
 	taken := 0
 	for {
 		f, ok, err := p.conn.next()
@@ -183,10 +250,10 @@ func (p *publisher) hear() error {
 		if f.kind == nsqwire.FrameResponse && string(f.data) == nsqwire.Heartbeat {
 			continue
 		}
-		if taken == len(p.unheard) {
+		if taken == len(unheard) {
 			return fmt.Errorf("an answer to nothing: %q", f.data)
 		}
-		s := p.unheard[taken]
+		s := unheard[taken]
 		taken++
 		if f.kind != nsqwire.FrameResponse || string(f.data) != nsqwire.OK {
 			p.refused += int64(p.run.load.Batch)
@@ -200,8 +267,9 @@ func (p *publisher) hear() error {
 		}
 		answered += int64(p.run.load.Batch)
 	}
-	p.waiting -= taken
-	p.unheard = append(p.unheard[:0], p.unheard[taken:]...)
+	p.mu.Lock()
+	p.mu.unheard = append(p.mu.unheard[:0], p.mu.unheard[taken:]...)
+	p.mu.Unlock()
 	p.run.published.Add(answered)
 	return nil
 }

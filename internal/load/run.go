@@ -202,9 +202,6 @@ func (r *run) publishingEnded() bool {
 	return r.now() >= r.until.Load() || r.load.Messages > 0 && r.claimed.Load() >= r.load.Messages
 }
 
-// overdue reports whether answers are waited for too long.
-func (r *run) overdue() bool { return r.now() >= int64(r.load.Duration+answerTimeout) }
-
 // claim takes n messages of those to be published; false if none are left.
 func (r *run) claim(n int64) bool {
 	return r.load.Messages == 0 || r.claimed.Add(n)-n < r.load.Messages

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -165,6 +164,12 @@ func flow(c client, l load, d time.Duration) (m measurement, err error) {
 		return m, err
 	}
 	defer p.close()
+	alarm, err := newAlarm()
+	if err != nil {
+		return m, err
+	}
+	defer alarm.close()
+	var paceErr error
 	start, sent := time.Since(began), 0
 	window := l.window
 	if l.rate > 0 {
@@ -177,15 +182,17 @@ func flow(c client, l load, d time.Duration) (m measurement, err error) {
 			if f, ok := p.(flusher); ok && time.Since(began) < due {
 				_ = f.flush() // what failed here fails again in pipeline
 			}
-			sleepUntil(began.Add(due))
+			if paceErr = alarm.sleep(due - time.Since(began)); paceErr != nil {
+				return nil
+			}
 		}
 		if due >= start+d {
 			return nil
 		}
 		sent++
 		return binary.LittleEndian.AppendUint64(make([]byte, 0, bodyBytes), uint64(due))[:bodyBytes]
-	}); err != nil {
-		return m, err
+	}); err != nil || paceErr != nil {
+		return m, errors.Join(err, paceErr)
 	}
 	if err := await(&got, m.Messages); err != nil {
 		return m, err
@@ -214,14 +221,6 @@ func await(got *atomic.Int64, want int64) error {
 			return fmt.Errorf("%d messages were published, %d came, then none for %v", want, n, idleTimeout)
 		}
 		time.Sleep(time.Millisecond)
-	}
-}
-
-// sleepUntil sleeps. time.Sleep would wake up too late by up to a millisecond.
-func sleepUntil(t time.Time) {
-	for d := time.Until(t); d > 0; d = time.Until(t) {
-		pause := syscall.NsecToTimespec(int64(d))
-		_ = syscall.Nanosleep(&pause, nil) // cut short: the loop looks at the clock
 	}
 }
 
