@@ -15,8 +15,8 @@ import (
 	"github.com/weirmq/weir/internal/testkit/rawnsq"
 )
 
-// TestDescriptorsThatRunOutAreNotFatal gives a node few descriptors, and takes all of them by connections and by topics: the node says so, does
-// not spin, fails no log for good, and goes on when some are free.
+// TestDescriptorsThatRunOutAreNotFatal gives a node few descriptors. More connections than fit are refused, which costs neither the other door nor
+// the logs theirs; then topics take all there are: the node does not spin, fails no log for good, and goes on when some are free.
 func TestDescriptorsThatRunOutAreNotFatal(t *testing.T) {
 	for _, limit := range []int{64, 256} {
 		t.Run(fmt.Sprintf("limit %d", limit), func(t *testing.T) {
@@ -38,9 +38,16 @@ func TestDescriptorsThatRunOutAreNotFatal(t *testing.T) {
 				conns = append(conns, c)
 				defer c.Close()
 			}
-			eventually(t, 5*time.Second, "the node says that descriptors ran out", func() bool {
-				return strings.Contains(b.Log(), "raise the limit of open files")
+			eventually(t, 5*time.Second, "the node refuses connections", func() bool {
+				return strings.Contains(b.Log(), "refusing connections")
 			})
+			if n := strings.Count(b.Log(), "fewer connections than configured"); n != 1 {
+				t.Errorf("%d lines say that the limit of open files is too low for the connections", n)
+			}
+			if open, err := b.Process().Descriptors(); err != nil || open > int64(limit-limit/4) {
+				t.Errorf("%d of %d descriptors are taken by what can be refused (%v)", open, limit, err)
+			}
+			must(t, b.Ping())
 			before, err := b.Process().CPUTime()
 			must(t, err)
 			time.Sleep(time.Second)

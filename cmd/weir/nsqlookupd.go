@@ -10,6 +10,7 @@ import (
 
 	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/config"
+	"github.com/weirmq/weir/internal/descriptors"
 	"github.com/weirmq/weir/internal/lookup/lookupd"
 	"github.com/weirmq/weir/internal/tlsconf"
 	"github.com/weirmq/weir/internal/version"
@@ -17,6 +18,9 @@ import (
 
 // lookupStopTimeout is how long HTTP requests under way may take when the service is stopped.
 const lookupStopTimeout = 5 * time.Second
+
+// lookupFiles is how many files a lookup service has open besides connections, at most.
+const lookupFiles = 32
 
 // runNsqlookupd is `weir nsqlookupd`, and NSQ's nsqlookupd.
 func runNsqlookupd(ctx context.Context, p process) error {
@@ -64,6 +68,8 @@ func serveLookup(ctx context.Context, p process, l *config.Lookup) error {
 		tcp.Close()
 		return fmt.Errorf("--http-address: %w", err)
 	}
+	most := &l.Options.MaxConnections
+	descriptors.Share(descriptors.Limit(), lookupFiles, logger, descriptors.Door{Name: "tcp", Most: most}, descriptors.Door{Name: "http", Most: most})
 	service, err := lookupd.Start(tcp, http, l.Options)
 	if err != nil {
 		return errors.Join(err, tcp.Close(), http.Close())

@@ -18,6 +18,9 @@ import (
 	"github.com/weirmq/weir/internal/version"
 )
 
+// DefaultMaxConnections is how many connections a server takes at a time unless told otherwise.
+const DefaultMaxConnections = 1_024
+
 // Options configure a Server. The zero value of a field means its default, which is that of nsqadmin's flag of the same name.
 type Options struct {
 	// Logger takes what an operator should know, and every action. Default: discard.
@@ -85,7 +88,7 @@ func (o *Options) setDefaults() {
 	o.ACLHeader = cmp.Or(o.ACLHeader, "X-Forwarded-User")
 	o.Bodies = cmp.Or(o.Bodies, access.BodiesAdmin)
 	o.Interval = cmp.Or(o.Interval, 2*time.Second)
-	o.MaxConnections = cmp.Or(o.MaxConnections, 1024)
+	o.MaxConnections = cmp.Or(o.MaxConnections, DefaultMaxConnections)
 }
 
 // Validate names the first field that cannot be used.

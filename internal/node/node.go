@@ -14,6 +14,7 @@ import (
 	"github.com/weirmq/weir/internal/auth"
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/commitlog"
+	"github.com/weirmq/weir/internal/descriptors"
 	"github.com/weirmq/weir/internal/lookup/registrar"
 	"github.com/weirmq/weir/internal/nsqhttp"
 	"github.com/weirmq/weir/internal/nsqtcp"
@@ -79,6 +80,7 @@ func (n *Node) start(ctx context.Context) error {
 	if err := refuseStockData(o.DataPath); err != nil {
 		return err
 	}
+	o.fitConnections(descriptors.Limit())
 	if err := n.openTLS(); err != nil {
 		return err
 	}

@@ -15,6 +15,9 @@ import (
 	"github.com/weirmq/weir/internal/version"
 )
 
+// DefaultMaxConnections is how many connections a server takes at a time unless told otherwise.
+const DefaultMaxConnections = 8_192
+
 // Options configure a Server. The zero value of a field means its default, which is that of nsqd's flag of the same name.
 type Options struct {
 	// Logger takes what an operator should know. Default: discard.
@@ -81,7 +84,7 @@ func (o *Options) setDefaults() {
 	o.Version = cmp.Or(o.Version, version.NSQ)
 	o.MaxMsgSize = cmp.Or(o.MaxMsgSize, 1<<20)
 	o.MaxBodySize = cmp.Or(o.MaxBodySize, 5<<20)
-	o.MaxConnections = cmp.Or(o.MaxConnections, 8192)
+	o.MaxConnections = cmp.Or(o.MaxConnections, DefaultMaxConnections)
 	o.BodyBytes = cmp.Or(o.BodyBytes, 128<<20)
 	o.BodyBytes = max(o.BodyBytes, 4*int64(max(o.MaxMsgSize, o.MaxBodySize)))
 	o.MaxReqTimeout = cmp.Or(o.MaxReqTimeout, time.Hour)

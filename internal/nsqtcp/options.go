@@ -12,6 +12,9 @@ import (
 	"github.com/weirmq/weir/internal/nsqwire"
 )
 
+// DefaultMaxConnections is how many TCP connections a server takes at a time unless told otherwise.
+const DefaultMaxConnections = 65_536
+
 // Options configure a Server. The zero value of a field means its default, which is that of nsqd's flag of the same name.
 type Options struct {
 	// Logger takes what an operator should know. Default: discard.
@@ -69,7 +72,7 @@ func (o *Options) setDefaults() {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	o.Version = cmp.Or(o.Version, "1.3.0")
-	o.MaxConnections = cmp.Or(o.MaxConnections, 65_536)
+	o.MaxConnections = cmp.Or(o.MaxConnections, DefaultMaxConnections)
 	o.MaxMsgSize = cmp.Or(o.MaxMsgSize, 1<<20)
 	o.MaxBodySize = cmp.Or(o.MaxBodySize, 5<<20)
 	o.InputBytes = cmp.Or(o.InputBytes, 256<<20)

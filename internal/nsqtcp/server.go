@@ -109,7 +109,7 @@ func (s *Server) serveConn(conn net.Conn) {
 	s.mu.Unlock()
 	_ = conn.Close() // refused: nothing was promised
 	if full {
-		s.quiet.Warn("full", "refusing connections: raise --max-connections if this many are wanted",
+		s.quiet.Warn("full", "refusing connections: too many; see --max-connections, and what the log said of it at the start",
 			slog.Int("max_connections", s.options.MaxConnections))
 	}
 }

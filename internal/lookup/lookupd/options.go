@@ -12,6 +12,9 @@ import (
 	"github.com/weirmq/weir/internal/version"
 )
 
+// DefaultMaxConnections is how many connections of each port a server takes at a time unless told otherwise.
+const DefaultMaxConnections = 16_384
+
 // Options configure a Server. The zero value of a field means its default, which is that of nsqlookupd's flag of the same name.
 type Options struct {
 	// Logger takes what an operator should know. Default: discard.
@@ -54,7 +57,7 @@ func (o *Options) setDefaults() {
 	o.BroadcastAddress = cmp.Or(o.BroadcastAddress, o.Hostname)
 	o.InactiveProducerTimeout = cmp.Or(o.InactiveProducerTimeout, 5*time.Minute)
 	o.TombstoneLifetime = cmp.Or(o.TombstoneLifetime, 45*time.Second)
-	o.MaxConnections = cmp.Or(o.MaxConnections, 16_384)
+	o.MaxConnections = cmp.Or(o.MaxConnections, DefaultMaxConnections)
 	o.MaxRegistrations = cmp.Or(o.MaxRegistrations, 1<<20)
 }
 
