@@ -127,8 +127,9 @@ func (p *partition) applyBatchLocked(e *record.Entry) {
 // applyDuesLocked makes the deferred messages of a batch known to the channels, or to the backlog while dispatch is frozen.
 func (p *partition) applyDuesLocked(e *record.Entry) {
 	d := &p.mu.dispatch
-	var dues []due
-	for it := record.Batch(e.Payload).Records(); it.Next(); {
+	batch := record.Batch(e.Payload)
+	dues := make([]due, 0, batch.Count())
+	for it := batch.Records(); it.Next(); {
 		if ms, ok := it.Record().Due(); ok {
 			dues = append(dues, due{it.Record().Offset, ms})
 		}

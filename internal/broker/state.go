@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/weirmq/weir/internal/queue"
 	"github.com/weirmq/weir/internal/record"
@@ -122,10 +123,11 @@ func (p *partition) appendStateLocked(dst []byte) []byte {
 		}
 		dst = binary.AppendUvarint(dst, uint64(ch.id))
 		dst = appendBytes(dst, []byte(ch.name))
+		state := len(dst)
 		ch.mu.Lock()
-		state := ch.mu.queue.AppendState(nil)
+		dst = ch.mu.queue.AppendState(dst)
 		ch.mu.Unlock()
-		dst = appendBytes(dst, state)
+		dst = insertLength(dst, state)
 	}
 	if len(p.mu.relays) > 0 {
 		dst = p.mu.relays.appendState(dst)
@@ -142,6 +144,11 @@ func (p *partition) stateFormatLocked() byte {
 
 func appendBytes(dst, b []byte) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(b))), b...)
+}
+
+// insertLength puts the length of what dst holds from a place on in front of it.
+func insertLength(dst []byte, from int) []byte {
+	return slices.Insert(dst, from, binary.AppendUvarint(nil, uint64(len(dst)-from))...)
 }
 
 // partitionState is a decoded checkpoint.

@@ -9,9 +9,9 @@ import (
 )
 
 // freeHeapBytes is how large the heap may become before its growth is held down. Up to here Go's own rule counts: twice what lives.
-// Above it a quarter more than what lives is enough, for most of what a busy node keeps (the newest messages, what is deferred) holds no
-// pointers and costs little to look at again. 1 M deferred messages, resident: 115 MiB without, 73 with it.
-const freeHeapBytes = 48 << 20
+// Above it the headroom is an eighth of what lives, and once more what of it has to be searched for pointers: that is what a collection
+// costs. Most of what a busy node keeps (the newest messages, what is deferred) holds none.
+const freeHeapBytes = 44 << 20
 
 // limitMemory sets the process's soft limit of memory to bytes. With 0 the limit follows what lives, unless the environment rules.
 func limitMemory(bytes int64) {
@@ -25,7 +25,7 @@ func limitMemory(bytes int64) {
 
 // adaptMemory begins to adapt the limit after every garbage collection, once for the process.
 var adaptMemory = sync.OnceFunc(func() {
-	h := &heap{sample: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
+	h := &heap{sample: []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/heap:bytes"}}}
 	h.collected(struct{}{})
 })
 
@@ -40,8 +40,8 @@ type garbage struct{ _ *byte }
 // collected runs after each collection, never twice at once.
 func (h *heap) collected(struct{}) {
 	metrics.Read(h.sample)
-	live := int64(h.sample[0].Value.Uint64())
-	if limit := max(freeHeapBytes, live+live/4); limit > h.limit || limit < h.limit-h.limit/8 {
+	live, searched := int64(h.sample[0].Value.Uint64()), int64(h.sample[1].Value.Uint64())
+	if limit := max(freeHeapBytes, live+live/8+searched); limit > h.limit || limit < h.limit-h.limit/8 {
 		h.limit = limit
 		debug.SetMemoryLimit(limit)
 	}

@@ -3,6 +3,7 @@ package queue
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/weirmq/weir/internal/record"
 )
@@ -12,6 +13,8 @@ const (
 	stateVersion = 1
 	// statePaused is a bit of the second byte.
 	statePaused = 1
+	// usualWaitBytes is what most waits take as encoded: one due within a day of the one before it.
+	usualWaitBytes = 6
 )
 
 // AppendState appends the durable part of the channel, as docs/format/channel-state.md describes it. Equal states have
@@ -19,6 +22,8 @@ const (
 // deferred messages encode to about 6 MB.
 func (c *Channel) AppendState(dst []byte) []byte {
 	cur := &c.cursor
+	// Room at once for about all of it: growing by and by would leave several times as much garbage.
+	dst = slices.Grow(dst, usualWaitBytes*cur.waiting.len())
 	flags := byte(0)
 	if cur.paused {
 		flags |= statePaused

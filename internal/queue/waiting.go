@@ -19,7 +19,7 @@ func (w wait) pack() uint64 { return uint64(w.dueMs)<<16 | uint64(w.attempts) }
 
 func unpackWait(v uint64) wait { return wait{attempts: uint16(v), dueMs: int64(v >> 16)} }
 
-// A waitingSet maps offsets to waits, in offset order: 16 to 23 bytes each. The zero value is empty.
+// A waitingSet maps offsets to waits, in offset order: 12 to 15 bytes each. The zero value is empty.
 type waitingSet struct {
 	list pairList // key: offset, value: wait.pack
 }
@@ -86,11 +86,9 @@ func (s *waitingSet) dropBelow(off record.Offset) { s.list.dropBelow(int64(off))
 
 // each calls fn in offset order until it returns false.
 func (s *waitingSet) each(fn func(record.Offset, wait) bool) {
-	for _, chunk := range s.list.chunks {
-		for _, p := range chunk {
-			if !fn(record.Offset(p.key), unpackWait(p.value)) {
-				return
-			}
+	for p := range s.list.all() {
+		if !fn(record.Offset(p.key), unpackWait(p.value)) {
+			return
 		}
 	}
 }
