@@ -271,14 +271,26 @@ func (c *Channel) lead() {
 	c.armLocked(now)
 }
 
-// follow stops deliveries; what was in flight is forgotten here and delivered again by the next leader.
-func (c *Channel) follow() {
+// follow stops deliveries and returns what is not recorded, in deltas that fit into an entry. What was in flight is requeued
+// first, as at a disconnect: the next leader delivers it again.
+func (c *Channel) follow() (deltas [][]byte) {
+	now := c.partition.broker.now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for s := range c.mu.bySession {
+		c.mu.queue.RemoveSession(now, s)
+	}
+	for c.mu.queue.Pending() {
+		delta := c.mu.queue.Flush(nil, progressLimit/2)
+		if !c.ephemeral {
+			deltas = append(deltas, delta)
+		}
+	}
 	c.mu.leading = false
 	c.leads.Store(false)
 	c.mu.bySession = nil
 	c.mu.queue.Follow()
+	return deltas
 }
 
 // chosen lets the subscriptions know that the channel's leadership has changed. What they had in flight is forgotten if it ended.

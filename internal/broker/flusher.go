@@ -104,6 +104,8 @@ func (p *partition) flush() {
 		p.markDirty()
 		return
 	}
+	p.recording.Lock()
+	defer p.recording.Unlock()
 	payload := []byte{byte(opProgress)}
 	under := &progress{partition: p}
 	for _, ch := range *p.list.Load() {
@@ -142,17 +144,13 @@ func (u *progress) Proposed(p *Proposal) {
 	part.flushing.Store(false)
 }
 
-// Record records what has been finished and requeued so far in the partitions that this node leads, as well as it can until the
-// context ends. It is for the moment before leadership is handed over, which forgets what is not recorded.
-func (b *Broker) Record(ctx context.Context) {
-	_ = inParallel(b.allPartitions(), func(p *partition) error {
-		if p.leads.Load() {
-			p.settle(ctx) // what is under way
-			p.flush()
-			p.settle(ctx)
-		}
-		return nil
-	})
+// addProgress adds a channel's delta to the last of some progress entries, or begins another where it would become too large.
+func addProgress(entries [][]byte, id channelID, delta []byte) [][]byte {
+	if n := len(entries); n > 0 && len(entries[n-1])+len(delta) <= progressLimit {
+		entries[n-1] = appendProgress(entries[n-1], id, delta)
+		return entries
+	}
+	return append(entries, appendProgress([]byte{byte(opProgress)}, id, delta))
 }
 
 // settle waits until no progress entry is under way, at most until the context ends.

@@ -87,7 +87,8 @@ type Log interface {
 	// else but Checkpoint.
 	Start(above record.Index) error
 	// Propose hands over p. It never blocks for a disk or a network; where the log's policy answers before the sync it
-	// may write in place. The outcome, a refusal included, goes to p.Owner, possibly before Propose returns.
+	// may write in place. The outcome, a refusal included, goes to p.Owner, possibly before Propose returns. It never calls
+	// Machine.Lead.
 	Propose(p *Proposal)
 	// Bounds returns the first offset that can be read (older ones are gone or carried) and the high watermark.
 	Bounds() (start, end record.Offset)
@@ -137,7 +138,9 @@ type Machine interface {
 	// changed.
 	Apply(e *record.Entry)
 	// Lead is called when this node starts (true) or stops (false) to lead the log, between the Apply calls it concerns:
-	// after Lead(true) everything of earlier terms has been applied.
+	// after Lead(true) everything of earlier terms has been applied. What the machine still has to record it proposes during
+	// Lead(false): where leadership is handed over, the log takes that, and the next leader begins behind it; where leadership
+	// was lost, it is refused. After a hand-over that did not succeed comes Lead(true).
 	Lead(leading bool)
 	// Restore replaces the whole state by that of a checkpoint of another replica, which holds up to index at. It comes
 	// while the node does not lead, never beside Apply; Apply goes on above at. The machine may keep state and never changes

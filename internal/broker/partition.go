@@ -49,6 +49,9 @@ type partition struct {
 	sinceCheckpoint atomic.Int64          // bytes applied since the last checkpoint
 	dirty           atomic.Bool           // on the flusher's list
 	flushing        atomic.Bool           // a progress entry is under way
+	// recording is held while progress is taken from the channels and proposed: none of it may be on its way to the log when
+	// the log has been let go. It is taken before mu.
+	recording sync.Mutex
 
 	saved         [2]checkpointed // the newest checkpoints of this life, newest first; the keeper's, and shut's after it
 	keepFailed    bool            // the keeper's: its latest round met an error, which is logged
@@ -301,26 +304,56 @@ func (p *partition) wakeAll() {
 
 // Lead implements Machine.
 func (p *partition) Lead(leading bool) {
-	p.mu.Lock()
-	p.mu.leading = leading && p.failure() == nil
-	p.leads.Store(p.mu.leading)
-	for _, ch := range p.mu.channels {
-		if p.mu.leading {
-			if ch.ephemeral {
-				ch.applyEmpty(p.mu.dispatch.ephemeralEnd()) // what came before, another node delivered
-			}
-			ch.lead()
-		} else {
-			ch.follow()
-		}
+	if leading && p.failure() == nil {
+		p.takeUp()
+	} else {
+		p.letGo()
 	}
-	p.mu.Unlock()
 	for _, ch := range *p.list.Load() {
 		ch.chosen()
 	}
 	p.topic.retarget()
 	p.broker.changes.note()
 	p.wakeAll()
+}
+
+// takeUp begins to serve.
+func (p *partition) takeUp() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.leading = true
+	p.leads.Store(true)
+	for _, ch := range p.mu.channels {
+		if ch.ephemeral {
+			ch.applyEmpty(p.mu.dispatch.ephemeralEnd()) // what came before, another node delivered
+		}
+		ch.lead()
+	}
+}
+
+// letGo stops serving, and proposes all that is not recorded: every finish and requeue that was taken, and the attempts of what was
+// in flight.
+func (p *partition) letGo() {
+	if p.failure() == nil { // a failed log takes nothing, and may have called from within a proposal
+		p.recording.Lock()
+		defer p.recording.Unlock()
+	}
+	var last [][]byte // progress entries
+	p.mu.Lock()
+	p.mu.leading = false
+	p.leads.Store(false)
+	for _, ch := range *p.list.Load() {
+		for _, delta := range ch.follow() {
+			last = addProgress(last, ch.id, delta)
+		}
+	}
+	p.mu.Unlock()
+	if p.failure() != nil {
+		return
+	}
+	for _, payload := range last {
+		p.log.Propose(&Proposal{Kind: record.KindControl, Payload: payload})
+	}
 }
 
 // Failed implements Machine: the log has failed for good, or cannot be read or understood. Consumers are disconnected, publishers

@@ -294,13 +294,12 @@ func (n *Node) settleIn(ctx context.Context) {
 
 // handOver hands over what this node leads. The node goes on serving.
 func (n *Node) handOver(ctx context.Context) {
-	if n.member.cluster == nil || n.broker == nil {
+	if n.member.cluster == nil {
 		return
 	}
 	const patience = 3 * time.Second
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	n.broker.Record(ctx)
 	n.member.cluster.Handover(ctx)
 }
 

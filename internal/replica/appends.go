@@ -79,7 +79,7 @@ func (g *Group) toStore(m *raftpb.Message) {
 
 // assign tells the next owner the index of its entry.
 func (g *Group) assign(e *raftpb.Entry, out *record.Entry) {
-	if out.Kind == record.KindRaft || !g.leading.Load() || g.assigned == len(g.owners) {
+	if out.Kind == record.KindRaft || !g.ordering() || g.assigned == len(g.owners) {
 		return
 	}
 	o := &g.owners[g.assigned]

@@ -17,6 +17,7 @@
 //
 // Term and vote lie in one file for all groups of the node (votes.go); they are durable before the messages that depend on them go
 // out. A replica that was away gets the entries it misses, or, when they are trimmed, a checkpoint and what is kept (snapshot.go).
+// Leadership that moves by plan takes along what the machine has not recorded yet (move.go).
 // A replica whose log or vote is damaged or missing does not start: it neither votes nor leads.
 //
 // Concurrency: Propose may come from anywhere and only queues, under a short mutex. Of a Log, Collect and Done run in commit rounds,

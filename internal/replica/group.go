@@ -35,7 +35,7 @@ type Group struct {
 	appends appendQueue
 
 	leader  atomic.Uint64 // the node that leads, as far as known here; 0 if none
-	leading atomic.Bool   // this replica leads and has applied all of earlier terms
+	leading atomic.Bool   // this replica leads, has applied all of earlier terms, and takes proposals
 
 	// Owned by the pass.
 
@@ -48,6 +48,7 @@ type Group struct {
 	assigned int                  // how many of the owners know their index
 	clock    int                  // ticks since the start
 	role     role                 // as of the last Ready
+	move     *move                // leadership on its way to another replica; nil if it is not
 	saved    vote                 // given to the votes file last
 	dropped  []uint64             // replicas to which a message could not be sent in this pass
 	fetching *fetch               // a snapshot on its way here
@@ -77,9 +78,10 @@ type role struct {
 	state raft.StateType
 	since int // ticks since the replica began, or ceased, to lead
 
-	// While leading: when (in ticks, as since) to look next whether another replica should lead, and how long the rest was after
-	// the last attempt to hand over.
+	// While leading: when (in ticks, as since) to look next whether another replica should lead, how long the rest was after the
+	// last attempt to hand over, and the last entry there was at the last look, or when this replica began to lead.
 	handOverAt, handOverRest int
+	seen                     uint64
 }
 
 // owner is who proposed an entry.
@@ -298,6 +300,7 @@ func (g *Group) fail(err error) {
 	if g.leading.Swap(false) {
 		g.machine.Lead(false)
 	}
+	g.move = nil
 	g.releaseAll()
 	g.abandon(fmt.Errorf("%w: %w", broker.ErrUnknown, err), final)
 	g.inbox.Lock()

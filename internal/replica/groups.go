@@ -297,6 +297,9 @@ func (g *Group) othersUp() bool {
 	return false
 }
 
+// handOverLag is how many entries a replica may lag behind to be given the leadership of a node that stops: it gets them on the way.
+const handOverLag = 256
+
 // Handover gives the leadership of all logs that this node leads to others, and takes none any more. It returns when that is done,
 // or when ctx ends. The others should know by then that this node is about to stop, or they hand it back.
 func (gs *Groups) Handover(ctx context.Context) {
@@ -306,9 +309,9 @@ func (gs *Groups) Handover(ctx context.Context) {
 	for {
 		left := 0
 		gs.each(func(g *Group) {
-			if g.leading.Load() && g.othersUp() {
+			if g.leader.Load() == uint64(gs.self) && g.othersUp() {
 				left++
-				g.call(func() { g.transfer(func(_, match, last uint64) bool { return match+handBackLag >= last }) })
+				g.call(func() { g.transfer(func(_, match uint64) bool { return match+handOverLag >= g.lastIndex() }) })
 			}
 		})
 		if left == 0 {

@@ -42,7 +42,10 @@ func (g *Group) pass() {
 	}
 	g.propose(w.proposals)
 	w.proposals = nil
-	for begun := time.Now(); g.failure == nil && g.node.HasReady(); {
+	for begun := time.Now(); g.failure == nil; {
+		if g.proceedMove(); !g.node.HasReady() {
+			break
+		}
 		g.ready(g.node.Ready())
 		if time.Since(begun) > passTime {
 			g.wake()
@@ -95,21 +98,27 @@ func (g *Group) changeRole(s *raft.SoftState) {
 	if was.state != raft.StateLeader && s.RaftState != raft.StateLeader {
 		g.role.since = was.since
 	}
-	if s.RaftState != raft.StateLeader && g.leading.Swap(false) {
-		g.machine.Lead(false)
+	if s.RaftState != raft.StateLeader && g.ordering() {
+		if g.leading.Swap(false) {
+			g.machine.Lead(false)
+		}
+		g.endMove()
 		g.releaseAll()
 	}
-	if s.RaftState != raft.StateLeader || g.leading.Load() {
+	if s.RaftState != raft.StateLeader || g.ordering() {
 		g.leader.Store(uint64(g.config.Replicas[s.Lead]))
 	}
 }
+
+// ordering reports whether this replica puts proposals into the log: it leads, or is handing leadership over and has some left.
+func (g *Group) ordering() bool { return g.leading.Load() || g.move != nil }
 
 // propose gives Raft what was proposed while this replica leads.
 func (g *Group) propose(proposals []*broker.Proposal) {
 	if len(proposals) == 0 {
 		return
 	}
-	if !g.leading.Load() {
+	if !g.ordering() {
 		g.refuse(proposals, broker.ErrNotLeader)
 		return
 	}
@@ -126,7 +135,7 @@ func (g *Group) propose(proposals []*broker.Proposal) {
 		}
 		m.Entries[i] = &raftpb.Entry{Data: appendData(make([]byte, 0, dataHeaderBytes+len(e.Payload)), e)}
 	}
-	if err := g.node.Step(m); err != nil { // leadership is being handed over
+	if err := g.node.Step(m); err != nil { // leadership is lost, or too much waits for a majority
 		g.proposed = before
 		g.former.Clear()
 		g.refuse(proposals, broker.ErrNotLeader)
@@ -166,7 +175,7 @@ func (g *Group) apply(m *raftpb.Message) {
 		g.high.Store(int64(g.applied.next))
 		g.machine.Apply(&out)
 		g.resolve(&out)
-		if !g.leading.Load() && g.role.state == raft.StateLeader && e.GetTerm() == g.saved.term {
+		if !g.ordering() && g.role.state == raft.StateLeader && e.GetTerm() == g.saved.term {
 			g.lead()
 		}
 	}
@@ -182,6 +191,7 @@ func (g *Group) apply(m *raftpb.Message) {
 func (g *Group) lead() {
 	b := g.log().Bounds()
 	g.proposed = tail{next: b.Next, time: b.LastTime}
+	g.role.seen = uint64(b.LastIndex)
 	g.machine.Lead(true)
 	g.leading.Store(true)
 	g.leader.Store(uint64(g.groups.self))
@@ -225,7 +235,7 @@ const (
 	// commitTicks is how long it may stay open while this replica leads: the others may be alive, and unable to store anything.
 	commitTicks = 25
 	// handOverTicks is how often a leader looks whether another replica should lead. Attempts that fail, each of which stops the
-	// log for up to electionTicks, become rare: handOverRest ticks apart, then twice as many, at most handOverRestMax.
+	// log for up to moveTicks, become rare: handOverRest ticks apart, then twice as many, at most handOverRestMax.
 	handOverTicks   = 5
 	handOverRest    = 4 * electionTicks
 	handOverRestMax = 300
@@ -263,15 +273,18 @@ func (g *Group) loseLate() {
 	g.answered(n)
 }
 
-// handOver passes leadership to the preferred replica when that has all there is, or, if this one's disk is full, to any.
+// handOver passes leadership to the preferred replica when that has caught up, or, if this one's disk is full, to any that has: it has
+// all that there was at the last look, so that what is missing is only on its way.
 func (g *Group) handOver(full bool) {
+	seen := g.role.seen
+	g.role.seen = g.lastIndex()
 	g.role.handOverAt = g.role.since + handOverTicks
 	preferred := g.config.Preferred
-	if !full && (preferred == 0 || preferred == g.config.Self || !g.leading.Load()) {
+	if !full && (preferred == 0 || preferred == g.config.Self) {
 		return
 	}
-	asked := g.transfer(func(id, match, last uint64) bool {
-		return (full || id == preferred) && match+handBackLag >= last && g.groups.peers.Up(g.config.Replicas[id])
+	asked := g.transfer(func(id, match uint64) bool {
+		return (full || id == preferred) && match >= seen && g.groups.peers.Up(g.config.Replicas[id])
 	})
 	if asked {
 		g.role.handOverRest = min(max(2*g.role.handOverRest, handOverRest), handOverRestMax)
@@ -279,5 +292,5 @@ func (g *Group) handOver(full bool) {
 	}
 }
 
-// handBackLag is how many entries a replica may lag behind to be given leadership: it gets them on the way.
-const handBackLag = 256
+// lastIndex is that of the last entry on this disk.
+func (g *Group) lastIndex() uint64 { return uint64(g.log().Bounds().LastIndex) }

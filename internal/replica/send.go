@@ -3,9 +3,7 @@ package replica
 import (
 	"io"
 
-	"go.etcd.io/raft/v3"
 	"go.etcd.io/raft/v3/raftpb"
-	"go.etcd.io/raft/v3/tracker"
 
 	"github.com/weirmq/weir/internal/catalog"
 )
@@ -51,26 +49,4 @@ func lane(m *raftpb.Message) Lane {
 		return LaneAppend
 	}
 	return LaneControl
-}
-
-// transfer hands leadership to the first replica that fits: of good standing, and liked by the caller, who is given the replica's id,
-// the last entry it is known to have, and the last there is. It reports whether one was found. It belongs to a pass.
-func (g *Group) transfer(fits func(id, match, last uint64) bool) bool {
-	status := g.node.BasicStatus()
-	if status.RaftState != raft.StateLeader || status.LeadTransferee != raft.None {
-		return false
-	}
-	last := uint64(g.log().Bounds().LastIndex)
-	to := uint64(raft.None)
-	g.node.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
-		good := kind == raft.ProgressTypePeer && p.State == tracker.StateReplicate && p.RecentActive
-		if id != g.config.Self && good && to == raft.None && fits(id, p.Match, last) {
-			to = id
-		}
-	})
-	if to == raft.None {
-		return false
-	}
-	g.node.TransferLeader(to)
-	return true
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -20,6 +21,7 @@ type judge struct {
 	mu      sync.Mutex
 	logs    map[broker.LogID]*truth
 	open    map[string]bool // bodies that were proposed and are not answered
+	words   int             // how many of them were last words
 	totals  *totals
 	verdict []string
 }
@@ -62,6 +64,18 @@ func (j *judge) asked(body string) {
 	j.open[body] = true
 }
 
+// lastWords makes up what a machine proposes when it is told that it leads no more.
+func (j *judge) lastWords() string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.words++
+	body := fmt.Sprint(lastWords, j.words)
+	j.open[body] = true
+	return body
+}
+
+const lastWords = "last words "
+
 // unanswered returns how many proposals have had no answer so far.
 func (j *judge) unanswered() int {
 	j.mu.Lock()
@@ -86,6 +100,7 @@ type machine struct {
 	judge *judge
 	id    broker.LogID
 	node  catalog.NodeID
+	log   broker.Log
 
 	mu      sync.Mutex
 	at      record.Index
@@ -181,8 +196,16 @@ func (m *machine) state() ([]byte, record.Index) {
 	return binary.BigEndian.AppendUint64(b, m.digest), m.at
 }
 
-// Lead implements broker.Machine.
+// Lead implements broker.Machine. A machine that stops has something left to record.
 func (m *machine) Lead(leading bool) {
+	m.lead(leading)
+	if !leading {
+		body := m.judge.lastWords()
+		m.log.Propose(&broker.Proposal{Kind: record.KindControl, Payload: []byte(body), Owner: &answer{m.judge, m.id, m.node, body}})
+	}
+}
+
+func (m *machine) lead(leading bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.judge.mu.Lock()
@@ -227,6 +250,13 @@ func (a *answer) Proposed(p *broker.Proposal) {
 		j.breach("log %v: %q was answered twice", a.id, a.body)
 	}
 	delete(j.open, a.body)
+	if strings.HasPrefix(a.body, lastWords) {
+		if p.Err == nil {
+			j.totals.WordsTaken++
+		} else {
+			j.totals.WordsRefused++
+		}
+	}
 	switch {
 	case p.Err == nil:
 		j.totals.Committed++

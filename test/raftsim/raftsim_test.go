@@ -61,6 +61,7 @@ type totals struct {
 	Filled                                       int
 	Sent, Dropped, Doubled                       int
 	Leaderships                                  int
+	WordsTaken, WordsRefused                     int // of machines that stop leading
 	Failing                                      int
 }
 
@@ -69,7 +70,7 @@ func (n *totals) expectEverything(t *testing.T) {
 	for what, count := range map[string]int{
 		"crashes": n.Crashes, "clean stops": n.CleanStops, "damaged replicas": n.Damaged, "refused replicas": n.Refused,
 		"committed": n.Committed, "not leader": n.NotLeader, "unknown": n.Unknown, "cuts": n.Cuts, "handovers": n.Handovers, "full disks": n.Filled,
-		"snapshots": n.Snapshots, "trims": n.Trims, "dropped frames": n.Dropped, "doubled frames": n.Doubled,
+		"last words taken": n.WordsTaken, "last words refused": n.WordsRefused, "snapshots": n.Snapshots, "trims": n.Trims, "dropped frames": n.Dropped, "doubled frames": n.Doubled,
 	} {
 		if count == 0 {
 			t.Errorf("the seeds never contained: %s", what)

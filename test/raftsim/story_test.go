@@ -311,6 +311,7 @@ func (n *node) open(id broker.LogID) error {
 	if err != nil {
 		return err
 	}
+	m.log = log
 	state, at, err := log.Checkpoint()
 	if err == nil && at > 0 {
 		m.judge.mu.Lock()

@@ -114,7 +114,7 @@ func (l *Log) Propose(p *broker.Proposal) {
 		g.mu.Unlock()
 		l.wake()
 		if inPlace && l.stepping.TryLock() {
-			l.stepOnce()
+			l.commitInPlace()
 			l.stepping.Unlock()
 		}
 		return

@@ -35,6 +35,24 @@ func (l *Log) stepOnce() {
 	l.run(events)
 }
 
+// commitInPlace commits what was proposed, for a caller that holds stepping and is within Propose: leadership stays as it is.
+func (l *Log) commitInPlace() {
+	g := l.group
+	g.mu.Lock()
+	var events []event
+	if g.mu.leader == l && l.leadsLocked() {
+		g.commitLocked(len(g.mu.tail))
+		events = append(l.refusalsLocked(), l.applyLocked(len(g.mu.committed))...)
+	}
+	g.mu.Unlock()
+	l.run(events)
+}
+
+// leadsLocked reports whether the machine was told that it leads, and is to.
+func (l *Log) leadsLocked() bool {
+	return l.mu.started && !l.mu.closing && l.mu.failed == nil && l.mu.told != 0 && l.mu.told == l.mu.elected
+}
+
 // runSteps is the goroutine of an automatic log.
 func (l *Log) runSteps() {
 	for {
@@ -278,6 +296,32 @@ func (l *Log) Depose() {
 		g.dropLocked()
 	}
 	events := l.noticesLocked()
+	g.mu.Unlock()
+	g.wake()
+	l.run(events)
+}
+
+// Yield gives leadership up as a planned hand-over does, and keeps it away until Elect: what the machine proposes while it is told is
+// committed when Yield returns.
+func (l *Log) Yield() {
+	l.stepping.Lock()
+	defer l.stepping.Unlock()
+	g := l.group
+	g.mu.Lock()
+	leads := l.leadsLocked()
+	g.mu.Unlock()
+	if !leads {
+		return
+	}
+	l.machine.Lead(false)
+	g.mu.Lock()
+	var events []event
+	if g.mu.leader == l {
+		g.commitLocked(len(g.mu.tail))
+		events = l.applyLocked(len(g.mu.committed))
+		g.mu.held, g.mu.leader = true, nil
+		l.mu.told, l.mu.elected = 0, 0
+	}
 	g.mu.Unlock()
 	g.wake()
 	l.run(events)
