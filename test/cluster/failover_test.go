@@ -32,13 +32,7 @@ func prepare(ns *nodes, topic string, channels ...string) {
 // WEIR_CLUSTER_KILLS changes how often.
 func TestAKilledNodeLosesNothing(t *testing.T) {
 	kills := env.Number(t, "WEIR_CLUSTER_KILLS", 4)
-	ns := startNodes(t, 3)
-	const topic = "invoices"
-	prepare(ns, topic, "work", "audit")
-	f := newTraffic(ns, topic, uint64(time.Now().UnixNano()))
-	for i, n := range ns.list {
-		f.publishAt(n, uint32(i), 50, 500)
-	}
+	ns, f := startTraffic(t, 500, []string{"work", "audit"})
 	f.consume("work", 1)
 	f.consume("audit", 50)
 	var gaps []time.Duration
@@ -49,7 +43,7 @@ func TestAKilledNodeLosesNothing(t *testing.T) {
 		f.rec.Killed()
 		ns.kill(victim)
 		f.rec.Killed() // it answered until it was gone
-		gaps = append(gaps, ns.awaitLed(topic, false, witness, 10*time.Second))
+		gaps = append(gaps, ns.awaitLed(f.topic, false, witness, 10*time.Second))
 		time.Sleep(500 * time.Millisecond)
 		if i%2 == 1 { // once more while it starts, or while it takes its place again
 			ns.launch(victim)
@@ -79,22 +73,15 @@ func TestAKilledNodeLosesNothing(t *testing.T) {
 // without a leader for at most 200 ms.
 func TestAStopHandsOverFirst(t *testing.T) {
 	stops := env.Number(t, "WEIR_CLUSTER_STOPS", 3)
-	ns := startNodes(t, 3)
-	const topic = "orders"
-	prepare(ns, topic, "work")
-	f := newTraffic(ns, topic, uint64(time.Now().UnixNano()))
-	for i, n := range ns.list {
-		f.publishAt(n, uint32(i), 50, 500)
-	}
+	ns, f := startTraffic(t, 500, []string{"work"})
 	f.consume("work", 1)
 	var gaps []time.Duration
 	for i := range stops {
 		time.Sleep(time.Second)
 		leaving, witness := ns.list[i%3], ns.list[(i+1)%3]
-		f.rec.Killed() // for the messages in flight at the node, which come again
 		watch := f.watchLeaders(witness)
-		ns.stop(leaving)
-		ns.awaitLed(topic, false, witness, 10*time.Second)
+		f.stop(leaving)
+		ns.awaitLed(f.topic, false, witness, 10*time.Second)
 		gaps = append(gaps, watch())
 		f.restart(leaving, witness)
 	}

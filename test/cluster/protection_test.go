@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"log"
 	"net/http"
 	"os"
@@ -63,19 +64,13 @@ func TestAReplicaThatMayHaveForgotten(t *testing.T) {
 }
 
 func sufferHarm(t *testing.T, h harm) {
-	ns := startNodes(t, 3, h.flags...)
-	const topic = "invoices"
-	prepare(ns, topic, "work")
-	f := newTraffic(ns, topic, uint64(time.Now().UnixNano()))
-	for i, n := range ns.list {
-		f.publishAt(n, uint32(i), 50, 300)
-	}
+	ns, f := startTraffic(t, 300, []string{"work"}, h.flags...)
 	f.consume("work", 50)
 	time.Sleep(time.Second)
 	victim, witness := ns.list[2], ns.list[0]
 	f.rec.Killed()
 	ns.kill(victim)
-	ns.awaitLed(topic, false, witness, 10*time.Second)
+	ns.awaitLed(f.topic, false, witness, 10*time.Second)
 	h.do(t, victim.dir)
 	if h.ends || h.waits {
 		refused(ns, victim, h)
@@ -281,7 +276,7 @@ func TestDamageNeverReachesAConsumer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.SetLogger(log.New(discard{}, "", 0), nsq.LogLevelError)
+	c.SetLogger(log.New(io.Discard, "", 0), nsq.LogLevelError)
 	c.AddHandler(nsq.HandlerFunc(func(m *nsq.Message) error {
 		received <- string(m.Body)
 		return nil

@@ -22,13 +22,7 @@ import (
 // stopped.
 func underLoad(t *testing.T, flags ...string) (*nodes, *traffic, func()) {
 	t.Helper()
-	ns := startNodes(t, 3, flags...)
-	const topic = "orders"
-	prepare(ns, topic, "work")
-	f := newTraffic(ns, topic, uint64(time.Now().UnixNano()))
-	for i, n := range ns.list {
-		f.publishAt(n, uint32(i), 50, 300)
-	}
+	ns, f := startTraffic(t, 300, []string{"work"}, flags...)
 	f.consume("work", 50)
 	return ns, f, func() {
 		t.Helper()

@@ -5,7 +5,8 @@ package cluster
 import (
 	"errors"
 	"fmt"
-	"log"
+	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,7 +28,7 @@ type traffic struct {
 	nodes *nodes
 	topic string
 	rec   *history.Recorder
-	moves history.Disturbances // while leadership may move back
+	stops history.Disturbances // while a node ends cleanly, and the connections of consumers with it
 
 	stopC    chan struct{}
 	running  sync.WaitGroup
@@ -38,8 +39,16 @@ type traffic struct {
 	consumer []*nsq.Consumer
 }
 
-func newTraffic(ns *nodes, topic string, seed uint64) *traffic {
-	return &traffic{t: ns.t, nodes: ns, topic: topic, rec: history.NewRecorder(uint32(seed)), stopC: make(chan struct{})}
+// startTraffic starts three nodes with flags and a topic with channels, and publishes at each node, at most rate a second.
+func startTraffic(t *testing.T, rate int, channels []string, flags ...string) (*nodes, *traffic) {
+	t.Helper()
+	ns := startNodes(t, 3, flags...)
+	f := &traffic{t: t, nodes: ns, topic: "orders", rec: history.NewRecorder(uint32(time.Now().UnixNano())), stopC: make(chan struct{})}
+	prepare(ns, f.topic, channels...)
+	for i, n := range ns.list {
+		f.publishAt(n, uint32(i), 50, rate)
+	}
+	return ns, f
 }
 
 // publishAt publishes to one node, window commands on the wire, at most rate a second.
@@ -118,10 +127,11 @@ func (f *traffic) consume(channel string, maxInFlight int) {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	c.SetLogger(log.New(discard{}, "", 0), nsq.LogLevelError)
+	finishes := &finishes{rec: f.rec, channel: channel, sent: make(map[finishOf][]finish)}
+	c.SetLogger(finishes, nsq.LogLevelError)
 	c.AddHandler(nsq.HandlerFunc(func(m *nsq.Message) error {
 		if key, ok := f.rec.Delivered(channel, m.Body, m.Attempts); ok {
-			f.rec.Finished(channel, key)
+			finishes.finished(finishOf{m.NSQDAddress, string(m.ID[:])}, key)
 		}
 		return nil
 	}))
@@ -135,20 +145,63 @@ func (f *traffic) consume(channel string, maxInFlight int) {
 	f.consumer = append(f.consumer, c)
 }
 
-type discard struct{}
+// finishes are what a go-nsq consumer has finished. As the consumer's logger it hears what go-nsq tells nobody else: which of them
+// a node has refused, and that a connection is lost.
+type finishes struct {
+	rec     *history.Recorder
+	channel string
 
-func (discard) Write(p []byte) (int, error) { return len(p), nil }
+	mu   sync.Mutex
+	sent map[finishOf][]finish
+}
+
+// finishOf names a message as one node delivered it; it may deliver it more than once.
+type finishOf struct{ node, id string }
+
+type finish struct {
+	key history.Key
+	at  time.Time
+}
+
+// finished notes that a FIN is about to be sent.
+func (f *finishes) finished(of finishOf, key history.Key) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sent[of] = append(f.sent[of], finish{key, f.rec.Finished(f.channel, key)})
+}
+
+// refusedFinish is go-nsq's line for a FIN that a node has refused.
+var refusedFinish = regexp.MustCompile(`\((.+)\) protocol error - E_FIN_FAILED FIN ([0-9a-f]{16}) `)
+
+// Output takes a line of go-nsq's log.
+func (f *finishes) Output(_ int, line string) error {
+	if strings.Contains(line, "IO error") {
+		f.rec.Disconnected(f.channel)
+	}
+	said := refusedFinish.FindStringSubmatch(line)
+	if said == nil {
+		return nil
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	of := finishOf{said[1], said[2]}
+	if list := f.sent[of]; len(list) > 0 { // answers come in the order of the FINs
+		f.rec.FinishRefused(f.channel, list[0].key, list[0].at)
+		f.sent[of] = list[1:]
+	}
+	return nil
+}
 
 // finish stops publishing, waits until all that was answered has been delivered or patience ends, and checks the history.
 func (f *traffic) finish(patience time.Duration, channels ...string) *history.Report {
 	f.t.Helper()
 	close(f.stopC)
 	f.running.Wait()
-	rules := history.Rules{Channels: channels, Drained: true, FinishWindow: finishWindow}
+	rules := history.Rules{Channels: channels, Drained: true, FinishWindow: finishWindow, Overtaking: true}
 	var report *history.Report
 	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
 		h := f.rec.History()
-		f.moves.Mark(h)
+		f.stops.Mark(h)
 		report = history.Check(h, rules)
 		if report.Err() == nil || time.Now().After(end) {
 			break
@@ -164,13 +217,19 @@ func (f *traffic) finish(patience time.Duration, channels ...string) *history.Re
 	return report
 }
 
-// restart starts a node and waits until it leads again. What is finished while a preferred leader takes its partitions back may come again.
+// restart starts a node and waits until it leads again. That loses no finish.
 func (f *traffic) restart(n, witness *clusterNode) {
 	f.t.Helper()
-	begun := time.Now()
 	f.nodes.start(n)
 	f.nodes.awaitLed(f.topic, true, witness, 20*time.Second)
-	f.moves.Add(begun, time.Now())
+}
+
+// stop ends a node cleanly. What consumers do meanwhile at a connection that it closes may be without effect.
+func (f *traffic) stop(n *clusterNode) {
+	f.t.Helper()
+	begun := time.Now()
+	f.nodes.stop(n)
+	f.stops.Add(begun, time.Now())
 }
 
 func (f *traffic) describe(report *history.Report) string {

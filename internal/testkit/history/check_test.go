@@ -356,6 +356,30 @@ func TestCheckAllowsWhatIsAllowed(t *testing.T) {
 	}
 }
 
+// Consumers with connections to several nodes may read a copy after one that was sent later; only one that was sent later says that a
+// finish was forgotten.
+func TestACopyThatWasOvertakenIsNoDeliveryAgain(t *testing.T) {
+	const story = `
+		1 sent 1/0
+		2 ok 1/0
+		3 got 1/0 c 2
+		4 fin 1/0 c
+		5 recorded 1/0 c
+		6 got 1/0 c %d
+		7 fin 1/0 c
+		7 finfailed 1/0 c`
+	rules := strict
+	rules.Overtaking = true
+	for attempts, again := range map[int]int{1: 0, 2: 1, 3: 1} {
+		if n := Check(script(t, fmt.Sprintf(story, attempts)), rules).Count(DeliveredAgain); n != again {
+			t.Errorf("a copy with %d attempts after one with 2: %d delivered again, want %d", attempts, n, again)
+		}
+	}
+	if n := Check(script(t, fmt.Sprintf(story, 1)), strict).Count(DeliveredAgain); n != 1 {
+		t.Error("a single connection keeps the order")
+	}
+}
+
 func TestWithoutDrainNothingCountsAsLost(t *testing.T) {
 	rules := strict
 	rules.Drained = false

@@ -68,12 +68,22 @@ func (r *Recorder) Delivered(channel string, body []byte, attempts uint16) (k Ke
 	return k, true
 }
 
-// Finished records that a FIN for message k is about to be sent.
-func (r *Recorder) Finished(channel string, k Key) { r.add(Event{Kind: Finished, Key: k}, channel) }
+// Finished records that a FIN for message k is about to be sent, and returns when.
+func (r *Recorder) Finished(channel string, k Key) (at time.Time) {
+	at = time.Now()
+	r.add(Event{Kind: Finished, Key: k, At: at.UnixNano()}, channel)
+	return at
+}
 
 // FinishFailed records that the broker answered the FIN of message k with an error.
 func (r *Recorder) FinishFailed(channel string, k Key) {
 	r.add(Event{Kind: FinishFailed, Key: k}, channel)
+}
+
+// FinishRefused is FinishFailed for the FIN recorded at a time, where the message may have come again, and been finished, before the
+// answer.
+func (r *Recorder) FinishRefused(channel string, k Key, at time.Time) {
+	r.add(Event{Kind: FinishFailed, Key: k, At: at.UnixNano()}, channel)
 }
 
 // FinishRecorded records that the finish of message k is known to be in the log.

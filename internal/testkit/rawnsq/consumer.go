@@ -25,6 +25,8 @@ type ConsumerOptions struct {
 	Heartbeat  time.Duration // 0 = the broker's
 	// Failed is called from Next with each non-fatal error (E_FIN_FAILED …); nil = Next returns them.
 	Failed func(BrokerError)
+	// Answered is called from Next with each OK, to commands that the owner has written itself; nil = an OK ends the consumer.
+	Answered func()
 }
 
 // Consumer is a subscribed connection. Next is called by one goroutine; the commands may be called by any. Heartbeats are
@@ -107,12 +109,15 @@ func (c *Consumer) Next() (Delivery, error) {
 var ErrCloseWait = errors.New("broker answered CLOSE_WAIT")
 
 func (c *Consumer) response(data string) error {
-	switch data {
-	case Heartbeat:
+	switch {
+	case data == Heartbeat:
 		c.Heartbeats++
 		return c.Command("NOP")
-	case "CLOSE_WAIT":
+	case data == "CLOSE_WAIT":
 		return ErrCloseWait
+	case data == "OK" && c.options.Answered != nil:
+		c.options.Answered()
+		return nil
 	}
 	return fmt.Errorf("unexpected response %q", data)
 }
