@@ -76,6 +76,13 @@ func (j *judge) lastWords() string {
 
 const lastWords = "last words "
 
+// count returns what there was so far.
+func (j *judge) count() totals {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return *j.totals
+}
+
 // unanswered returns how many proposals have had no answer so far.
 func (j *judge) unanswered() int {
 	j.mu.Lock()

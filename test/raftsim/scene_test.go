@@ -120,9 +120,9 @@ func TestAPlannedMoveTakesWhatTheLeaderHasLeft(t *testing.T) {
 				t.Fatal("the preferred node does not lead again")
 			}
 		}
-		if s.totals.WordsTaken != 20 || s.totals.WordsRefused != 0 || s.totals.Unknown != 0 {
+		if n := s.judge.count(); n.WordsTaken != 20 || n.WordsRefused != 0 || n.Unknown != 0 {
 			t.Errorf("in 20 planned moves %d leaders recorded what they had left, %d could not; %d proposals have an unknown outcome",
-				s.totals.WordsTaken, s.totals.WordsRefused, s.totals.Unknown)
+				n.WordsTaken, n.WordsRefused, n.Unknown)
 		}
 	})
 }
@@ -139,17 +139,18 @@ func TestAPreferredReplicaThatCannotLeadStopsNobody(t *testing.T) {
 		preferred.start()
 		s.fill(preferred)
 		s.wait(time.Minute)
-		before := *s.totals
+		before := s.judge.count()
 		const proposals = 200
 		for range proposals { // seldom enough for the replica not to fall far behind
 			s.propose()
 			s.wait(10 * tick)
 		}
-		if before.WordsTaken < 2 || s.totals.WordsTaken > before.WordsTaken || s.leader() == preferred {
+		after := s.judge.count()
+		if before.WordsTaken < 2 || after.WordsTaken > before.WordsTaken || s.leader() == preferred {
 			t.Errorf("leadership was offered %d times before, %d times after there was something that the replica lacks, or was taken",
-				before.WordsTaken, s.totals.WordsTaken-before.WordsTaken)
+				before.WordsTaken, after.WordsTaken-before.WordsTaken)
 		}
-		committed, refused := s.totals.Committed-before.Committed, s.totals.NotLeader-before.NotLeader
+		committed, refused := after.Committed-before.Committed, after.NotLeader-before.NotLeader
 		t.Logf("%d committed, %d refused", committed, refused)
 		if committed < 9*refused {
 			t.Errorf("of %d proposals %d were committed and %d refused", proposals, committed, refused)
