@@ -17,11 +17,13 @@ func (b *Broker) keep(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		for _, p := range b.allPartitions() {
+		partitions := b.allPartitions()
+		kept := b.yield(partitions, time.Now())
+		for _, p := range partitions {
 			if ctx.Err() != nil {
 				return
 			}
-			p.keep(ctx)
+			p.keep(ctx, kept)
 		}
 		b.keepCatalog()
 	}
@@ -46,9 +48,9 @@ func (b *Broker) keepCatalog() {
 	}
 }
 
-// keep does what is due for one partition. Its errors are logged, the first of a row: the next round tries again, and the log tells by itself
+// keep does what is due for one partition; finished messages are kept for so long. Its errors are logged, the first of a row: the next round tries again, and the log tells by itself
 // when it has failed for good.
-func (p *partition) keep(ctx context.Context) {
+func (p *partition) keep(ctx context.Context, kept time.Duration) {
 	if p.topic.ephemeral || p.failure() != nil {
 		return
 	}
@@ -57,7 +59,7 @@ func (p *partition) keep(ctx context.Context) {
 		err = p.checkpoint()
 	}
 	if err == nil {
-		text, err = "finished segments not deleted", p.retain(ctx, time.Now())
+		text, err = "finished segments not deleted", p.retain(ctx, time.Now(), kept)
 	}
 	if err != nil && !isFinal(err) && ctx.Err() == nil && !p.keepFailed {
 		p.broker.options.Logger.Warn(text, slog.String("topic", p.topic.name), slog.Any("error", err))

@@ -169,4 +169,6 @@ type Logs interface {
 	List() ([]LogID, error)
 	// Healthy returns nil, or why no more messages are taken: ErrFull, wrapped.
 	Healthy() error
+	// Tight reports whether space runs low: what is kept only for replay should go before messages have to be refused.
+	Tight() bool
 }

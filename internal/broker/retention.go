@@ -16,16 +16,16 @@ const carryEntryBytes = 1 << 20
 
 // retain deletes the oldest sealed segments that are no longer wanted for replay and in which no channel has anything left to
 // do. Where little is left, those messages are carried forward, so that one message deferred for a month does not hold a month
-// of segments.
-func (p *partition) retain(ctx context.Context, now time.Time) error {
+// of segments. Finished messages are kept for so long.
+func (p *partition) retain(ctx context.Context, now time.Time, kept time.Duration) error {
 	segments := p.log.Segments()
 	var bytes int64
 	for _, s := range segments {
 		bytes += s.Bytes
 	}
-	below := record.Offset(-1)
+	below, yielded := record.Offset(-1), int64(0)
 	for i, s := range segments {
-		if !p.expired(s, now, bytes) {
+		if !p.expired(s, now, bytes, kept) {
 			break
 		}
 		if i == len(segments)-1 {
@@ -44,6 +44,9 @@ func (p *partition) retain(ctx context.Context, now time.Time) error {
 			} else if !done {
 				break
 			}
+		}
+		if !p.expired(s, now, bytes, p.broker.options.Retain) {
+			yielded += s.Bytes
 		}
 		below = s.Next
 		bytes -= s.Bytes
@@ -64,6 +67,7 @@ func (p *partition) retain(ctx context.Context, now time.Time) error {
 	if err := p.log.Trim(below); err != nil {
 		return err
 	}
+	p.broker.yielded.Add(yielded)
 	p.dropTrimmed()
 	return nil
 }
@@ -109,9 +113,8 @@ func (p *partition) covered(below record.Offset, oldest Segment) record.Offset {
 }
 
 // expired reports whether a segment is no longer wanted for replay.
-func (p *partition) expired(s Segment, now time.Time, logBytes int64) bool {
-	o := &p.broker.options
-	return o.Retain < 0 || logBytes > o.RetainBytes || now.UnixNano()-s.LastTime > int64(o.Retain)
+func (p *partition) expired(s Segment, now time.Time, logBytes int64, kept time.Duration) bool {
+	return kept < 0 || logBytes > p.broker.options.RetainBytes || now.UnixNano()-s.LastTime > int64(kept)
 }
 
 // sealIdle ends the last segment of an idle log once all of it is finished, so that it can be deleted.

@@ -29,3 +29,63 @@ func TestRetentionKeepsTheBacklogThatAFirstChannelIsJustTaking(t *testing.T) {
 		}
 	}
 }
+
+// What is only kept for replay gives way to what is to come: the oldest of all topics first, and nothing that is unfinished.
+func TestFinishedMessagesGiveWayWhereSpaceRunsLow(t *testing.T) {
+	o := hostile.Benign()
+	o.SegmentBytes = 2 << 10
+	n := newNodeWith(t, o, func(o *broker.Options) { o.KeepInterval = 100 * time.Millisecond })
+	bodies := numbered("some longer body to fill segments ", 20)
+	fill := func(topic string) {
+		c := n.subscribe(topic, "c", 100, plain)
+		for range 10 {
+			n.publish(topic, bodies...)
+			c.expect(bodies...)
+		}
+		c.sub.Close()
+	}
+	fill("older")
+	n.channel("unfinished", "c")
+	for range 10 {
+		n.publish("unfinished", bodies...)
+	}
+	time.Sleep(600 * time.Millisecond)
+	fill("newer")
+	time.Sleep(300 * time.Millisecond)
+	older, newer, unfinished := n.LogSegments("older"), n.LogSegments("newer"), n.LogSegments("unfinished")
+	if n.Yielded() > 0 || older < 4 || newer < 4 || unfinished < 4 {
+		t.Fatalf("%d bytes went with space for them; %d, %d and %d segments are left", n.Yielded(), older, newer, unfinished)
+	}
+	n.logs.SetTight(true)
+	await := func(topic string) {
+		t.Helper()
+		for deadline := time.Now().Add(10 * time.Second); n.LogSegments(topic) > 2; time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d segments of %s are left", n.LogSegments(topic), topic)
+			}
+		}
+	}
+	await("older")
+	if n.LogSegments("newer") < newer {
+		t.Error("newer messages went with older ones")
+	}
+	await("newer")
+	if n.Yielded() == 0 {
+		t.Error("what went is not counted")
+	}
+	if got := n.LogSegments("unfinished"); got < unfinished {
+		t.Errorf("of %d segments with unfinished messages %d are left", unfinished, got)
+	}
+	n.logs.SetTight(false)
+	time.Sleep(300 * time.Millisecond)
+	yielded := n.Yielded()
+	fill("older")
+	time.Sleep(300 * time.Millisecond)
+	if n.Yielded() > yielded {
+		t.Error("finished messages go early though there is space")
+	}
+	c := n.subscribe("unfinished", "c", 100, plain)
+	for range 10 {
+		c.expect(bodies...)
+	}
+}

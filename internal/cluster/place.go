@@ -144,3 +144,6 @@ func (c *Cluster) List() ([]broker.LogID, error) { return c.alone.List() }
 
 // Healthy implements broker.Logs.
 func (c *Cluster) Healthy() error { return c.alone.Healthy() }
+
+// Tight implements broker.Logs.
+func (c *Cluster) Tight() bool { return c.alone.Tight() }

@@ -156,7 +156,7 @@ func syncPolicy(s *Set, o *node.Options) {
 // retention defines --retain and --retain-bytes. The broker takes "not at all" as a negative duration.
 func retention(s *Set, o *node.Options) {
 	s.Func("retain", "DURATION", durationText(o.Broker.Retain), "0 or a duration such as 24h",
-		"how long finished messages are kept for replay; 0: not at all",
+		"how long finished messages are kept for replay, while there is space; 0: not at all",
 		func(v string) error {
 			d, err := time.ParseDuration(v)
 			if err != nil || d < 0 || d > maxDuration {

@@ -43,9 +43,12 @@ func (n *Node) pushStatistics() error {
 	return nil
 }
 
-// registerDisk shows on /metrics what making writes durable takes.
-func registerDisk(registry *prometheus.Registry, syncs *api.Syncs) error {
+// registerDisk shows on /metrics what making writes durable takes, and what went for want of space.
+func registerDisk(registry *prometheus.Registry, syncs *api.Syncs, yielded func() int64) error {
 	return errors.Join(
+		registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "weir_disk_yielded_bytes_total", Help: "Finished messages that were deleted before --retain, because the disk's space ran low.",
+		}, func() float64 { return float64(yielded()) })),
 		registry.Register(prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "weir_disk_syncs_total", Help: "Rounds that made writes durable.",
 		}, func() float64 {

@@ -71,3 +71,6 @@ func (l *Logs) open(m broker.Machine, disk func(commitlog.Source) (*commitlog.Lo
 
 // Healthy implements broker.Logs.
 func (l *Logs) Healthy() error { return l.space.Healthy() }
+
+// Tight implements broker.Logs.
+func (l *Logs) Tight() bool { return l.space.tight.Load() }

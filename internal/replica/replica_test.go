@@ -127,6 +127,14 @@ func TestLowSpaceRefusesMessagesAndTakesProgress(t *testing.T) {
 	disk.SetCapacity(64 << 20)
 	n := open(t, disk, "/data", commitlog.SyncAlways)
 	l, m := start(t, n)
+	if n.Tight() {
+		t.Error("space is tight on an empty disk")
+	}
+	disk.SetCapacity(3 << 20) // below four reserves
+	eventually(t, n.Tight)
+	if err := n.Healthy(); err != nil {
+		t.Fatal(err)
+	}
 	disk.SetCapacity(512 << 10) // below the reserve of 1 MiB
 	eventually(t, func() bool { return n.Healthy() != nil })
 	if p := logtest.Propose(l, m, record.KindBatch, logtest.Batch([]byte("x"))).Outcome(t); !errors.Is(p.Err, broker.ErrFull) {

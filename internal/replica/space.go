@@ -35,10 +35,15 @@ type Space struct {
 	scarce  func(bool)   // told when low changes
 	spare   *spare       // the watching goroutine's
 	low     atomic.Bool  // free space is below the reserve
+	tight   atomic.Bool  // free space is below tightReserves reserves
 	room    atomic.Int64 // bytes of messages to be admitted until the disk is looked at again, however early that is
 	stop    context.CancelFunc
 	runs    sync.WaitGroup
 }
+
+// tightReserves is how many reserves have to be free for finished messages to be kept for replay: fast publishers take a while to use up
+// the rest.
+const tightReserves = 4
 
 // newSpace looks at the disk, and then again and again until close. It calls scarce when space begins or ceases to be low.
 func newSpace(options Options, scarce func(bool)) *Space {
@@ -110,6 +115,7 @@ func (s *Space) look() (usage vfs.Usage, ok bool) {
 	}
 	reserve := s.reserve(usage)
 	low := usage.Free < reserve
+	s.tight.Store(usage.Free < tightReserves*reserve)
 	s.room.Store((usage.Free - reserve) / 4) // segments grow ahead of what is admitted
 	if s.low.Swap(low) == low {
 		return usage, true

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/weirmq/weir/internal/broker"
 )
@@ -13,6 +14,8 @@ import (
 type Logs struct {
 	options Options
 	world   *world
+
+	tight atomic.Bool
 
 	mu struct {
 		sync.Mutex
@@ -174,6 +177,12 @@ func (n *Logs) Ship(id broker.LogID, to *Logs) error {
 	target.copyLocked(from)
 	return nil
 }
+
+// SetTight says that space runs low, or does not any more.
+func (n *Logs) SetTight(tight bool) { n.tight.Store(tight) }
+
+// Tight implements broker.Logs.
+func (n *Logs) Tight() bool { return n.tight.Load() }
 
 // Healthy returns nil, or an error of the first open log that SetFull or Fail made refuse proposals.
 func (n *Logs) Healthy() error {
