@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -267,12 +268,16 @@ func TestStrangersDoNotFillTheLog(t *testing.T) {
 	}
 }
 
-// A connection that says nothing is closed: its magic is awaited for magicTimeout, commands for twice the inactive timeout.
+// A connection that says nothing, or a byte now and then, is closed: magic and first command are awaited for helloTimeout, further commands for twice
+// the inactive timeout each.
 func TestSilentConnectionsAreClosed(t *testing.T) {
 	for _, c := range []struct {
-		sent string
-		want time.Duration
-	}{{"", magicTimeout}, {"  V1PI", 10 * time.Minute}} {
+		sent, slowly string
+		want         time.Duration
+	}{
+		{"", "", helloTimeout}, {"", "  V1PING", helloTimeout}, {"  V1PI", "", helloTimeout}, {"  V1", "REGISTER a_long_name", helloTimeout},
+		{"  V1PING\n", "", 10 * time.Minute}, {"  V1PING\n", strings.Repeat("x", 700), 10 * time.Minute},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			options := Options{}
 			options.setDefaults()
@@ -280,14 +285,20 @@ func TestSilentConnectionsAreClosed(t *testing.T) {
 			s.mu.registry = registry.New(registry.Options{})
 			ours, theirs := net.Pipe()
 			begun := time.Now()
-			go func() {
-				io.WriteString(theirs, c.sent)
-				io.Copy(io.Discard, theirs)
-			}()
+			go io.Copy(io.Discard, theirs)
+			var writing sync.WaitGroup
+			writing.Go(func() {
+				_, err := io.WriteString(theirs, c.sent)
+				for i := 0; i < len(c.slowly) && err == nil; i++ {
+					_, err = theirs.Write([]byte{c.slowly[i]})
+					time.Sleep(time.Second)
+				}
+			})
 			(&session{server: s, conn: ours, id: "x"}).run()
 			if took := time.Since(begun); took != c.want {
-				t.Errorf("after %q it took %v, want %v", c.sent, took, c.want)
+				t.Errorf("after %q and, slowly, %q it took %v, want %v", c.sent, c.slowly, took, c.want)
 			}
+			writing.Wait()
 		})
 	}
 }

@@ -20,8 +20,8 @@ const (
 	firstBufferBytes = 1 << 10
 	// writeTimeout is how long a broker may take to accept an answer.
 	writeTimeout = 10 * time.Second
-	// magicTimeout is how long a connection may take to say which protocol it speaks.
-	magicTimeout = 10 * time.Second
+	// helloTimeout is how long a connection may take to say which protocol it speaks and to give its first command.
+	helloTimeout = 10 * time.Second
 	// lingerTime and lingerBytes bound what is read and dropped after a refusal: closing with unread input would reset the
 	// connection, and the broker might never see why.
 	lingerTime  = 250 * time.Millisecond
@@ -67,7 +67,8 @@ func (s *session) warn(message string, err error) {
 // serve reads and answers commands until it meets one that cannot be accepted, or the connection ends. It always returns an error.
 func (s *session) serve(log *slog.Logger) error {
 	s.in = make([]byte, 0, firstBufferBytes)
-	if err := s.fill(len(lookupwire.Magic), magicTimeout); err != nil {
+	deadline := time.Now().Add(helloTimeout) // of the command that is awaited
+	if err := s.fill(len(lookupwire.Magic), deadline); err != nil {
 		return err
 	}
 	if !bytes.HasPrefix(s.in, []byte(lookupwire.Magic)) {
@@ -89,13 +90,14 @@ func (s *session) serve(log *slog.Logger) error {
 		case n > 0:
 			answers = lookupwire.AppendAnswer(answers, answer)
 			s.take(n)
+			deadline = time.Now().Add(idle)
 			continue
 		}
 		if err := s.write(answers); err != nil { // all complete commands are answered
 			return err
 		}
 		answers = answers[:0]
-		if err := s.fill(need, idle); err != nil {
+		if err := s.fill(need, deadline); err != nil {
 			return truncated(s.in, &cmd, err)
 		}
 	}
@@ -157,15 +159,18 @@ func truncated(in []byte, cmd *lookupwire.Command, err error) error {
 	return nsqwire.Errorf(nsqwire.CodeBadBody, "IDENTIFY failed to read body")
 }
 
-// fill reads until the input holds size bytes.
-func (s *session) fill(size int, patience time.Duration) error {
+// fill reads until the input holds size bytes, which must be before the deadline.
+func (s *session) fill(size int, deadline time.Time) error {
 	if size > cap(s.in) {
 		s.in = slices.Grow(s.in, size-len(s.in))
 	}
+	if len(s.in) >= size {
+		return nil
+	}
+	if err := s.conn.SetReadDeadline(deadline); err != nil {
+		return err
+	}
 	for len(s.in) < size {
-		if err := s.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-			return err
-		}
 		n, err := s.conn.Read(s.in[len(s.in):cap(s.in)])
 		s.in = s.in[:len(s.in)+n]
 		if err != nil && len(s.in) < size {
