@@ -32,16 +32,25 @@ func crowdTime(t *testing.T) time.Duration {
 // closes them: the node stays small, and an honest client is served as fast as ever.
 func TestACrowdOfSlowClientsIsBounded(t *testing.T) {
 	const allowedEach = 24 << 10 // bytes of resident memory for each connection
-	admin, err := proc.FreeAddress()
-	must(t, err)
-	b := startBroker(t, "--admin-address", admin)
+	var free [5]string
+	for i := range free {
+		var err error
+		free[i], err = proc.FreeAddress()
+		must(t, err)
+	}
+	admin, lookupTCP, lookupHTTP, peers, gossip := free[0], free[1], free[2], free[3], free[4]
+	b := startBroker(t, "--admin-address", admin, "--discovery-tcp-address", lookupTCP, "--discovery-http-address", lookupHTTP,
+		"--peer-address", peers, "--gossip-address", gossip, "--join", gossip)
 	slowPub := rawnsq.AppendPub([]byte("  V2"), "slow", bytes.Repeat([]byte("slow"), 1000))
+	slowRegister := append([]byte("  V1REGISTER "), bytes.Repeat([]byte("slow"), 10)...)
 	slowGet := fmt.Appendf(nil, "POST /pub?topic=slow HTTP/1.1\r\nHost: %s\r\nX-Slow: %0400d", b.HTTP(), 1)
 	for _, door := range []struct {
 		name, addr string
 		text       []byte
 		most       int // connections at a time; others wait
-	}{{"TCP", b.TCP(), slowPub, 65_536}, {"HTTP", b.HTTP(), slowGet, 8192}, {"admin page", admin, slowGet, 1024}} {
+	}{{"TCP", b.TCP(), slowPub, 65_536}, {"HTTP", b.HTTP(), slowGet, 8192}, {"admin page", admin, slowGet, 1024},
+		{"lookup TCP", lookupTCP, slowRegister, 16_384}, {"lookup HTTP", lookupHTTP, slowGet, 16_384},
+		{"peers", peers, make([]byte, 100), 64}} {
 		t.Run(door.name, func(t *testing.T) {
 			c := watchCrowd(t, b)
 			var conns []net.Conn

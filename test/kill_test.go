@@ -4,8 +4,10 @@ package test
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,6 +56,7 @@ type killRun struct {
 	lastDue                   atomic.Int64
 	slowestSync               atomic.Int64
 	early                     int           // kills of a node that was still starting
+	recycled                  int           // segments found after kills that were written over deleted ones
 	ready                     time.Duration // what the latest whole start took
 }
 
@@ -153,6 +156,27 @@ func (k *killRun) kill() {
 	if err := k.broker.Kill(); err != nil {
 		k.t.Fatal(err)
 	}
+	k.recycled += recycledSegments(k.t, k.broker)
+}
+
+// recycledSegments counts the segments of a node that does not run whose header says that the file had another life (docs/format/segment.md).
+func recycledSegments(t *testing.T, b *proc.Broker) (n int) {
+	t.Helper()
+	for _, pattern := range []string{"*.log", "*.new"} {
+		names, err := filepath.Glob(filepath.Join(b.DataPath, "logs", "*", pattern))
+		must(t, err)
+		for _, name := range names {
+			head := make([]byte, 6)
+			f, err := os.Open(name)
+			must(t, err)
+			_, err = io.ReadFull(f, head)
+			f.Close()
+			if err == nil && string(head[:4]) == "WSEG" && head[5]&2 != 0 {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // killStarting starts the node and kills it at a random moment of the time that a start takes.
@@ -187,11 +211,14 @@ func (k *killRun) check() {
 	if report.Kills != k.kills+k.early {
 		k.t.Errorf("%d kills, want %d", report.Kills, k.kills+k.early)
 	}
+	if k.recycled == 0 {
+		k.t.Error("no segment was written over a deleted one: the kills show nothing of that")
+	}
 	disk, err := k.broker.DiskBytes()
 	must(k.t, err)
 	row := faultreport.Judged("kill -9 under load", report.Kills, report)
-	row.Note = fmt.Sprintf("--sync=%s: %d of the kills while starting; %d MiB of bodies answered, %d MiB of disk taken at the end",
-		k.sync, k.early, k.bytes.Load()>>20, disk>>20)
+	row.Note = fmt.Sprintf("--sync=%s: %d of the kills while starting; %d recycled segments found after kills; %d MiB of bodies answered, %d MiB of disk taken at the end",
+		k.sync, k.early, k.recycled, k.bytes.Load()>>20, disk>>20)
 	faultreport.Write(k.t, row)
 	if got := k.bytes.Load(); disk > got/2 {
 		k.t.Errorf("%d MiB of disk are taken after %d MiB have been finished: nothing was trimmed", disk>>20, got>>20)

@@ -114,7 +114,7 @@ var menu = []entry{
 	},
 	{
 		fault:    "slow loris",
-		injected: "thousands of connections to TCP, HTTP and the admin page that send a byte a second",
+		injected: "thousands of connections to TCP, HTTP, the admin page, the lookup ports and the peers' port that send a byte a second",
 		promise:  "each costs bounded memory; others are answered",
 		test:     "-tags process -timeout 20m -run TestACrowdOfSlowClientsIsBounded ./test",
 		long:     "WEIR_CROWD=10000 WEIR_CROWD_SECONDS=30",
