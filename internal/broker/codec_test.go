@@ -101,7 +101,9 @@ func FuzzDecodePartitionState(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 0, 0, 0, 0})
 	f.Add(relaysState())
 	f.Fuzz(func(t *testing.T, state []byte) {
-		bounded.Memory(t, len(state), func() { statePartition().Restore(state, 1) })
+		// The shortest channel that takes the 4 MiB which one may is 15 bytes long (queue.Decode).
+		budget := bounded.Budget{BaseBytes: 1 << 20, BytesPerByte: 4 << 20 / 15}
+		budget.Memory(t, len(state), func() { statePartition().Restore(state, 1) })
 		p := statePartition()
 		if p.Restore(state, 1) != nil {
 			return

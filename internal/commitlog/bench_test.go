@@ -87,6 +87,31 @@ func BenchmarkAppend(b *testing.B) {
 	}
 }
 
+// BenchmarkCacheGet finds a batch of 100 messages in a full tail cache, in order and at random.
+func BenchmarkCacheGet(b *testing.B) {
+	const batchBytes, messages = 20 << 10, 100
+	const batches = 12 << 20 / (batchBytes + cachedOverheadBytes)
+	for _, c := range []struct {
+		name string
+		step record.Offset
+	}{{"in order", messages}, {"at random", messages * 397}} {
+		b.Run(c.name, func(b *testing.B) {
+			cache, log := newTailCache(12<<20), &logCache{}
+			for i := range record.Offset(batches) {
+				cache.add(log, i*messages, (i+1)*messages, 0, make([]byte, batchBytes))
+			}
+			b.ReportAllocs()
+			at := record.Offset(0)
+			for b.Loop() {
+				if payload, _ := cache.get(log, at); payload == nil {
+					b.Fatalf("offset %d is not cached", at)
+				}
+				at = (at + c.step) % (batches * messages)
+			}
+		})
+	}
+}
+
 // BenchmarkRead reads a backlog from the disk's page cache in order, all batches of 100 messages.
 func BenchmarkRead(b *testing.B) {
 	const batches = 2000

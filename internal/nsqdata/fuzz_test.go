@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"github.com/weirmq/weir/internal/testkit/bounded"
 )
 
 // FuzzReadMetadata reads an nsqd.dat that says anything.
@@ -16,6 +18,7 @@ func FuzzReadMetadata(f *testing.F) {
 		if err := os.WriteFile(path, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
+		bounded.Memory(t, len(text), func() { readMetadata(path) })
 		m, err := readMetadata(path)
 		if err != nil {
 			return

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/weirmq/weir/internal/testkit/bounded"
 )
 
 func must(t *testing.T, err error) {
@@ -168,15 +170,20 @@ func TestFilesTellOfTopicsThatNsqdDatForgets(t *testing.T) {
 	}
 }
 
+// withBuffer allows for readFile's buffer of 1 MiB.
+var withBuffer = bounded.Budget{BaseBytes: 2 << 20, BytesPerByte: 64}
+
 func FuzzReadFile(f *testing.F) {
 	f.Add(message("hello", 1).append(message("", 0).append(nil)), int64(0))
 	f.Add([]byte{0, 0, 0, 26}, int64(2))
+	f.Add(append([]byte{0x7f, 0xff, 0xff, 0xff}, make([]byte, 100)...), int64(0)) // announces 2 GiB
 	f.Fuzz(func(t *testing.T, content []byte, from int64) {
 		if from < 0 {
 			return
 		}
 		path := filepath.Join(t.TempDir(), "f")
 		must(t, os.WriteFile(path, content, 0o600))
+		withBuffer.Memory(t, len(content), func() { readFile(path, from, func(Message) error { return nil }) })
 		var read []byte
 		damage, err := readFile(path, from, func(m Message) error { read = m.append(read); return nil })
 		must(t, err)

@@ -209,12 +209,46 @@ func FuzzApplyDelta(f *testing.F) {
 	})
 }
 
+// stateBudget is what Decode says of itself, and 1 MiB for the test.
+var stateBudget = bounded.Budget{BaseBytes: 4<<20 + 1<<20, BytesPerByte: 1 << 10}
+
+// farRuns encodes finished offsets right above the floor and far above it.
+func farRuns(far Offset) []byte {
+	w := changeWriter{dst: []byte{stateVersion, 0, 0}}
+	w.run(1, 2)
+	w.run(far-1, far)
+	w.endRuns()
+	return w.dst
+}
+
+func TestDecodingTakesMemoryForTheSpanOfWhatIsFinishedOnce(t *testing.T) {
+	state := farRuns(maxSpan)
+	stateBudget.Memory(t, len(state), func() {
+		if _, err := Decode(state, Options{}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestDecodingJudgesWhatIsFinishedBeforeItTakesMemory(t *testing.T) {
+	w := changeWriter{dst: farRuns(maxSpan)}
+	w.dst, w.next = w.dst[:len(w.dst)-1], maxSpan // one more run, too far
+	w.run(maxSpan+1, maxSpan+2)
+	w.endRuns()
+	bounded.Memory(t, len(w.dst), func() {
+		if _, err := Decode(w.dst, Options{}); !errors.Is(err, ErrMalformed) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
 func FuzzDecode(f *testing.F) {
+	f.Add(farRuns(maxSpan))
 	for _, g := range golden {
 		f.Add(fromHex(f, g.state))
 	}
 	f.Fuzz(func(t *testing.T, state []byte) {
-		bounded.Memory(t, len(state), func() { Decode(state, Options{}) })
+		stateBudget.Memory(t, len(state), func() { Decode(state, Options{}) })
 		c, err := Decode(state, Options{})
 		if err != nil {
 			if !errors.Is(err, ErrMalformed) {

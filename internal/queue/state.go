@@ -41,8 +41,9 @@ func (c *Channel) AppendState(dst []byte) []byte {
 	return w.dst
 }
 
-// Decode returns the channel whose state AppendState wrote. It does not keep p. The error wraps ErrMalformed; memory is
-// bounded by about 800 times the length of p.
+// Decode returns the channel whose state AppendState wrote. It does not keep p. The error wraps ErrMalformed. It takes at most
+// 4 MiB, if what is finished reaches as far above the floor as it may, and about 1 KiB for each byte of p; nothing before all
+// that is finished has been judged.
 func Decode(p []byte, o Options) (*Channel, error) {
 	if len(p) < 2 || p[0] != stateVersion || p[1]&^statePaused != 0 {
 		return nil, fmt.Errorf("%w: unknown version of a state", ErrMalformed)
@@ -50,17 +51,13 @@ func Decode(p []byte, o Options) (*Channel, error) {
 	r := changeReader{src: p[2:]}
 	c := New(record.Offset(r.uvarint(uint64(maxOffset))), o)
 	c.cursor.paused = p[1]&statePaused != 0
-	end := c.cursor.floor
+	end, err := c.cursor.checkRuns(r)
+	if err != nil {
+		return nil, err
+	}
 	for from, to, ok := r.run(); ok; from, to, ok = r.run() {
-		// Adjoining runs would be one, and one at the floor would have raised it.
-		if from <= end {
-			return nil, fmt.Errorf("%w: finished run at %d begins too low", ErrMalformed, from)
-		}
-		if err := c.cursor.checkSpan(to); err != nil {
-			return nil, err
-		}
+		c.cursor.finished.reach(from, end-1) // the whole directory at the first
 		c.cursor.finished.addRange(from, to)
-		end = to
 	}
 	for off, w, ok := r.wait(); ok; off, w, ok = r.wait() {
 		if c.cursor.isFinished(off) {
@@ -72,4 +69,20 @@ func Decode(p []byte, o Options) (*Channel, error) {
 		return nil, r.err
 	}
 	return c, nil
+}
+
+// checkRuns reads the runs of a state ahead and returns the end of the last one.
+func (c *cursor) checkRuns(ahead changeReader) (end record.Offset, err error) {
+	end = c.floor
+	for from, to, ok := ahead.run(); ok; from, to, ok = ahead.run() {
+		// Adjoining runs would be one, and one at the floor would have raised it.
+		if from <= end {
+			return 0, fmt.Errorf("%w: finished run at %d begins too low", ErrMalformed, from)
+		}
+		if err := c.checkSpan(to); err != nil {
+			return 0, err
+		}
+		end = to
+	}
+	return end, ahead.err
 }

@@ -7,23 +7,28 @@ import (
 	"testing"
 )
 
-// A decoder may take so much whatever it is given, and so much for each byte: a structure is larger than its encoding, that of a channel's
-// finished set most of all (a run far above the floor, a few bytes, takes up to 2 MiB). What is announced and not sent, gigabytes, is far
-// beyond.
-const (
-	baseBytes    = 4 << 20
-	bytesPerByte = 256 << 10
-)
+// A Budget is what a decoder may take, garbage included: so much whatever it is given, and so much for each byte of it, as a structure is
+// larger than its encoding.
+type Budget struct{ BaseBytes, BytesPerByte int }
 
-// Memory runs decode, which reads inputBytes, and fails the test if it takes more memory than such an input can be worth. No other goroutine
-// of the test may be at work.
+// usual is the budget of decoders that state none of their own.
+var usual = Budget{BaseBytes: 1 << 20, BytesPerByte: 64}
+
+// Memory runs decode, which reads inputBytes, and fails the test if it takes more memory than 1 MiB and 64 bytes for each byte. No other
+// goroutine of the test may be at work.
 func Memory(t testing.TB, inputBytes int, decode func()) {
+	t.Helper()
+	usual.Memory(t, inputBytes, decode)
+}
+
+// Memory is the function Memory with another budget.
+func (b Budget) Memory(t testing.TB, inputBytes int, decode func()) {
 	t.Helper()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	decode()
 	runtime.ReadMemStats(&after)
-	if taken, most := after.TotalAlloc-before.TotalAlloc, uint64(baseBytes+inputBytes*bytesPerByte); taken > most {
+	if taken, most := after.TotalAlloc-before.TotalAlloc, uint64(b.BaseBytes+inputBytes*b.BytesPerByte); taken > most {
 		t.Errorf("decoding %d bytes took %d bytes of memory, at most %d are reasonable", inputBytes, taken, most)
 	}
 }
