@@ -28,6 +28,9 @@ func (l failedLog) NewReader() Reader { return l }
 // Batch implements Reader.
 func (l failedLog) Batch(record.Offset) (record.Batch, int64, error) { return nil, 0, l.err }
 
+// Rest implements Reader.
+func (l failedLog) Rest() {}
+
 // Release implements Reader.
 func (l failedLog) Release() {}
 

@@ -124,10 +124,13 @@ type Segment struct {
 // Release gives the buffer back while the reader idles.
 type Reader interface {
 	// Batch returns the batch that holds offset, and its append time in Unix ns. Carried messages come in a batch with
-	// gaps. The batch is valid until the next call of Batch or Release. Errors: ErrOffsetOutOfRange, ErrClosed, a
+	// gaps. The batch is valid until the next call of any method. Errors: ErrOffsetOutOfRange, ErrClosed, a
 	// *LostError with offset in its range, or damage.
 	Batch(offset record.Offset) (record.Batch, int64, error)
-	// Release drops the reader's buffer. The reader can be used again.
+	// Rest lets go of what is large or scarce, since there is a pause: a small buffer may stay, so that what was read ahead is
+	// not read again.
+	Rest()
+	// Release lets go of everything. The reader can be used again.
 	Release()
 }
 

@@ -165,5 +165,8 @@ func (r *memReader) Batch(offset record.Offset) (record.Batch, int64, error) {
 	return l.mu.batches[i].batch, l.mu.batches[i].time, nil
 }
 
+// Rest implements Reader.
+func (r *memReader) Rest() {}
+
 // Release implements Reader.
 func (r *memReader) Release() {}

@@ -56,7 +56,7 @@ func (s *Subscription) pullShared(led []*seat, max, maxBytes int, sink Sink) (in
 	}
 	if n == 0 {
 		for _, seat := range led {
-			seat.pull.release()
+			seat.rest()
 		}
 	}
 	return n, nil

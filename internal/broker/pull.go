@@ -41,7 +41,7 @@ func (s *Subscription) Pull(max, maxBytes int, sink Sink) (int, error) {
 func (s *seat) pullAlone(max, maxBytes int, sink Sink) (int, error) {
 	n, _, err := s.deliverTurns(allowance{max, maxBytes, max}, true, sink)
 	if n == 0 {
-		s.pull.release()
+		s.rest()
 	}
 	if s.flights != nil && s.flights.full() {
 		s.sweepFlights()
@@ -227,10 +227,30 @@ func (p *puller) inBatch(offset record.Offset) bool {
 	return offset > at || p.current && offset == at
 }
 
-// release lets go of buffers while the session idles.
-func (p *puller) release() {
+// rest lets go of buffers while the session waits. One whose client is at work on messages goes on soon: without what was read
+// ahead, a small ready count would have each batch of a backlog read and checked again for every few messages of it.
+func (s *seat) rest() {
+	c := s.channel
+	c.mu.Lock()
+	busy := s.liveLocked() && s.session.InFlight() > 0
+	c.mu.Unlock()
+	if !busy {
+		s.pull.release()
+		return
+	}
+	s.pull.forget()
+	s.pull.reader.Rest()
+}
+
+// forget leaves the batch read last.
+func (p *puller) forget() {
 	p.batch, p.current = nil, false
 	p.records = record.Records{}
+}
+
+// release lets go of all buffers.
+func (p *puller) release() {
+	p.forget()
 	p.reader.Release()
 }
 

@@ -9,17 +9,19 @@ import (
 	"github.com/weirmq/weir/internal/record"
 )
 
-// Read-ahead of a Reader in bytes: it begins small and doubles while batches are read one after another.
+// Read-ahead of a Reader in bytes: it begins small and doubles while batches are read one after another. What a resting Reader
+// keeps is no more than maxAheadBytes, and stays in a processor's own cache while it is used.
 const (
 	minAheadBytes = 16 << 10
-	maxAheadBytes = 1 << 20
+	maxAheadBytes = 128 << 10
 )
 
 // Reader reads batches by offset: from the tail cache, else from the segments. It has a buffer of its own, so it belongs to one
 // goroutine at a time.
 type Reader struct {
 	log  *Log
-	file *openFile // whose frames sc reads; nil if none is held
+	seg  *segment  // whose frames sc reads; nil if none
+	file *openFile // of seg; nil while the reader rests
 	sc   scanner
 
 	// The batch returned last, if it is in sc's buffer.
@@ -37,7 +39,7 @@ func (l *Log) NewReader() *Reader { return &Reader{log: l} }
 
 // Batch returns the batch that holds offset, and its append time in Unix ns. end is the high watermark: offsets from it on do
 // not exist for the reader. Carried messages come in a batch with gaps. The batch is shared or in the reader's buffer: it must
-// not be changed, and is valid until the next call of Batch or Release. Errors: ErrOffsetOutOfRange, ErrClosed, a
+// not be changed, and is valid until the next call of Batch, Rest or Release. Errors: ErrOffsetOutOfRange, ErrClosed, a
 // *LostError (of a log that was repaired, also for what is trimmed and not carried), or a *DamageError.
 func (r *Reader) Batch(offset, end record.Offset) (record.Batch, int64, error) {
 	if offset >= end || offset < 0 {
@@ -49,7 +51,7 @@ func (r *Reader) Batch(offset, end record.Offset) (record.Batch, int64, error) {
 	if b, time := r.log.store.cache.get(&r.log.cached, offset); b != nil {
 		return b, time, nil
 	}
-	if r.payload != nil && r.base <= offset && offset < r.next && !r.file.seg.gone.Load() {
+	if r.payload != nil && r.base <= offset && offset < r.next && !r.seg.gone.Load() {
 		return r.payload, r.time, nil
 	}
 	for {
@@ -77,29 +79,44 @@ func (l *Log) readError(err error) error {
 	return err
 }
 
-// Release gives back the reader's buffer and file. The reader can be used again.
-func (r *Reader) Release() {
+// Rest gives back the reader's file, and its buffer if that is large; what a small one holds is not read again.
+func (r *Reader) Rest() {
+	if cap(r.sc.buf)+len(r.carry) > maxAheadBytes {
+		r.Release()
+		return
+	}
+	r.drop()
+}
+
+// drop gives back the file.
+func (r *Reader) drop() {
 	if r.file != nil {
 		r.log.store.files.release(r.file)
+		r.file, r.sc.file = nil, nil
 	}
+}
+
+// Release gives back the reader's buffer and file. The reader can be used again.
+func (r *Reader) Release() {
+	r.drop()
 	*r = Reader{log: r.log}
 }
 
 // read finds the batch with offset in s, from pos on. What it returned before is no longer valid.
 func (r *Reader) read(s *segment, pos, limit int64, offset record.Offset) error {
-	follows := r.payload != nil && r.file.seg == s && offset >= r.next && pos <= r.sc.pos
+	follows := r.payload != nil && r.seg == s && offset >= r.next && pos <= r.sc.pos
 	r.payload = nil
-	if r.file == nil || r.file.seg != s {
-		if r.file != nil {
-			r.log.store.files.release(r.file)
-			r.file = nil
-		}
+	if r.seg != s {
+		r.drop()
+		r.seg = s
+		r.sc.reset(nil, s.seed, pos, limit)
+	}
+	if r.file == nil {
 		f, err := r.log.store.files.acquire(s)
 		if err != nil {
 			return err
 		}
-		r.file = f
-		r.sc.reset(f.file, s.seed, pos, limit)
+		r.file, r.sc.file = f, f.file
 	}
 	r.sc.limit = limit
 	if follows {

@@ -3,8 +3,10 @@ package commitlog
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/vfs"
 )
 
@@ -45,5 +47,62 @@ func TestReadOfALogThatIsJustDeletedSaysClosed(t *testing.T) {
 	defer r.Release()
 	if _, _, err := r.Batch(0, 10); !errors.Is(err, ErrClosed) {
 		t.Errorf("read of a log that was deleted meanwhile: %v, want ErrClosed", err)
+	}
+}
+
+// readCounter counts the reads of the files that were opened for reading.
+type readCounter struct {
+	vfs.FS
+	reads atomic.Int64
+}
+
+func (c *readCounter) Open(name string) (vfs.File, error) {
+	f, err := c.FS.Open(name)
+	return &countedFile{f, c}, err
+}
+
+type countedFile struct {
+	vfs.File
+	counter *readCounter
+}
+
+func (f *countedFile) ReadAt(p []byte, off int64) (int, error) {
+	f.counter.reads.Add(1)
+	return f.File.ReadAt(p, off)
+}
+
+func TestReaderThatRestedReadsASmallBatchOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		bodyBytes int
+		again     bool
+	}{"small": {100, false}, "large": {maxAheadBytes, true}} {
+		t.Run(name, func(t *testing.T) {
+			disk := &readCounter{FS: vfs.NewMem(1)}
+			_, src := newTestLog(t, disk, Options{CacheBytes: 1})
+			src.append(batchOf("m", 10, c.bodyBytes), batchOf("n", 10, 100))
+			r := src.log.NewReader()
+			defer r.Release()
+			read := func(first, last int) int64 {
+				before := disk.reads.Load()
+				for o := first; o <= last; o++ {
+					b, _, err := r.Batch(record.Offset(o), 20)
+					if err != nil {
+						t.Fatal(err)
+					}
+					if base := record.Offset(o / 10 * 10); b.BaseOffset() != base {
+						t.Fatalf("offset %d is in the batch from %d, want %d", o, b.BaseOffset(), base)
+					}
+					r.Rest()
+				}
+				return disk.reads.Load() - before
+			}
+			if n := read(0, 0); n == 0 {
+				t.Error("the first batch was read without a read of the file")
+			}
+			if n := read(1, 9); n > 0 != c.again {
+				t.Errorf("%d more reads for the rest of the batch, want some: %t", n, c.again)
+			}
+			read(10, 19)
+		})
 	}
 }

@@ -88,6 +88,13 @@ func (r *reader) Batch(offset record.Offset) (record.Batch, int64, error) {
 	return batch, time, translate(err)
 }
 
+// Rest implements broker.Reader.
+func (r *reader) Rest() {
+	if r.reads != nil {
+		r.reads.Rest()
+	}
+}
+
 // Release implements broker.Reader.
 func (r *reader) Release() {
 	if r.reads != nil {

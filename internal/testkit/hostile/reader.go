@@ -40,6 +40,9 @@ func (r *reader) Batch(offset record.Offset) (record.Batch, int64, error) {
 	return r.buffer, at, nil
 }
 
+// Rest ends the right to the last batch, too.
+func (r *reader) Rest() { r.Release() }
+
 // Release poisons the last batch.
 func (r *reader) Release() {
 	for i := range r.buffer {
