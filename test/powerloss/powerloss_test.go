@@ -15,6 +15,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/weirmq/weir/internal/testkit/brokerlife"
 	"github.com/weirmq/weir/internal/testkit/env"
 	"github.com/weirmq/weir/internal/testkit/faultreport"
 )
@@ -52,6 +53,16 @@ type totals struct {
 	Deliveries, Finishes, Requeues          int
 	Deferred, Channels, Trimmed, Carried    int
 	Judged                                  faultreport.Row
+}
+
+// add takes what a story knows at its end.
+func (n *totals) add(s *brokerlife.Story) {
+	n.Answered += s.Answered
+	n.Refused += s.Refused
+	n.Unknown += s.Unknown
+	n.Deliveries += s.Deliveries
+	n.Trimmed += int(s.Trimmed.Load())
+	n.Carried += int(s.Carried.Load())
 }
 
 func (n *totals) expectEverything(t *testing.T) {

@@ -1,7 +1,6 @@
 package powerloss
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -10,22 +9,17 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
-	"github.com/weirmq/weir/internal/commitlog"
-	"github.com/weirmq/weir/internal/record"
-	"github.com/weirmq/weir/internal/replica"
+	"github.com/weirmq/weir/internal/testkit/brokerlife"
 	"github.com/weirmq/weir/internal/testkit/faultreport"
 	"github.com/weirmq/weir/internal/testkit/history"
 	"github.com/weirmq/weir/internal/vfs"
 )
 
 const (
-	topicName  = "t"
-	msgTimeout = 500 * time.Millisecond
 	// finishWindow is what may be forgotten at a cut: a flush interval, and the longest step of a story, within which the cut
 	// goes unnoticed.
 	finishWindow = 50*time.Millisecond + stepMax
 	stepMax      = 20 * time.Millisecond
-	dataDir      = "/data"
 )
 
 // channels must have every message. They are made before the first publish.
@@ -37,26 +31,23 @@ type story struct {
 	seed   uint64
 	totals *totals
 	rng    *rand.Rand
-	rec    *history.Recorder
+	*brokerlife.Story
 
-	disk   *vfs.Mem
-	store  *commitlog.Store
-	logs   *watchedLogs
-	broker *broker.Broker
-	subs   map[string]*consumer
-	next   uint64
-	ready  bool // channels exist
+	disk  *vfs.Mem
+	life  *brokerlife.Life
+	ready bool // channels exist
 }
 
 func (s *story) run() {
 	s.rng = rand.New(rand.NewPCG(s.seed, 1))
-	s.rec = history.NewRecorder(uint32(s.seed))
+	s.Story = brokerlife.NewStory(uint32(s.seed))
 	s.disk = vfs.NewMem(s.seed)
 	for range 2 + s.rng.IntN(3) {
-		s.life()
+		s.live()
 	}
 	s.lastLife()
-	h := s.rec.History()
+	s.totals.add(s.Story)
+	h := s.Rec.History()
 	report := history.Check(h, history.Rules{Channels: channels, Drained: true, FinishWindow: finishWindow})
 	s.totals.Judged.Add(faultreport.Judged("power loss of a node", s.totals.Cuts-s.totals.Judged.Injected, report))
 	if err := report.Err(); err != nil {
@@ -64,8 +55,8 @@ func (s *story) run() {
 	}
 }
 
-// life opens the broker, works until the power goes or it stops cleanly, and closes what is left.
-func (s *story) life() {
+// live opens the broker, works until the power goes or it stops cleanly, and closes what is left.
+func (s *story) live() {
 	s.totals.Lives++
 	cut := 1 + s.rng.IntN(400)
 	if s.rng.IntN(5) > 0 {
@@ -95,97 +86,60 @@ func (s *story) lastLife() {
 		s.t.Fatalf("seed %d: cannot open after the last cut", s.seed)
 	}
 	s.unpause()
-	for _, name := range channels {
-		s.drain(name)
-	}
+	s.drain()
 	s.stop()
 	if !s.open() {
 		s.t.Fatalf("seed %d: cannot open after the clean stop", s.seed)
 	}
-	for _, name := range channels {
-		s.drain(name)
-	}
+	s.drain()
 	s.stop()
 }
 
 // open starts a life. It reports false if the power went meanwhile; any other failure ends the test.
 func (s *story) open() bool {
-	s.subs = map[string]*consumer{}
-	store, err := commitlog.OpenStore(commitlog.Options{
-		FS: s.disk, Dir: dataDir, Logger: slog.New(slog.DiscardHandler), MinSegmentBytes: 4 << 10, MaxSegmentBytes: 8 << 10, CacheBytes: 16 << 10,
-	})
-	if err != nil {
-		return s.openFailed("store", err)
-	}
-	s.store = store
-	s.logs = &watchedLogs{Logs: replica.NewLogs(store, replica.Options{FS: s.disk, Dir: dataDir, ReserveBytes: 1}), totals: s.totals}
-	s.broker, err = broker.Open(s.logs, broker.Options{Retain: -1, KeepInterval: 30 * time.Millisecond, CheckpointBytes: 4 << 10})
+	life, err := s.Open(s.disk, slog.New(slog.DiscardHandler))
 	if err == nil {
-		err = s.broker.Healthy() // a damaged topic stands still, and the node starts all the same
+		s.life = life
+		err = life.Broker.Healthy() // a damaged topic stands still, and the node starts all the same
 	}
 	if err == nil && !s.ready {
-		err = s.makeChannels()
+		err = life.CreateChannels(brokerlife.Topic, channels...)
+		s.ready = err == nil
 	}
-	if err != nil {
-		return s.openFailed("broker", err)
-	}
-	return true
+	s.check("open", err)
+	return err == nil
 }
 
-func (s *story) openFailed(what string, err error) bool {
-	if !s.disk.Stopped() {
-		s.t.Fatalf("seed %d: open %s: %v", s.seed, what, err)
+// check ends the test on an error, unless the power has gone.
+func (s *story) check(what string, err error) {
+	if err != nil && !s.disk.Stopped() {
+		s.t.Fatalf("seed %d: %s: %v", s.seed, what, err)
 	}
-	return false
-}
-
-func (s *story) makeChannels() error {
-	topic, err := s.broker.CreateTopic(s.t.Context(), topicName)
-	for _, name := range channels {
-		if err == nil {
-			_, err = topic.CreateChannel(s.t.Context(), name)
-		}
-	}
-	s.ready = err == nil
-	return err
 }
 
 // cut records the loss of power, ends the life and brings the disk up again.
 func (s *story) cut() {
 	s.totals.Cuts++
-	s.rec.Killed()
+	s.Rec.Killed()
 	s.close()
 	s.disk = s.disk.Crash(s.rng.Uint64())
 }
 
 // stop ends the life cleanly.
 func (s *story) stop() {
-	s.rec.Stopped()
-	for _, c := range s.subs {
-		c.sub.Close()
-	}
-	s.subs = nil
+	s.Rec.Stopped()
 	if err := s.close(); err != nil {
 		s.t.Fatalf("seed %d: clean stop: %v", s.seed, err)
 	}
 }
 
-func (s *story) close() error {
-	var errs []error
-	if s.broker != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		errs = append(errs, s.broker.Close(ctx))
-		cancel()
+func (s *story) close() (err error) {
+	if s.life != nil {
+		err = s.life.Close()
 	}
-	if s.logs != nil {
-		s.logs.Close()
-	}
-	if s.store != nil {
-		errs = append(errs, s.store.Close())
-	}
-	s.broker, s.logs, s.store = nil, nil, nil
+	s.life = nil
 	synctest.Wait()
-	return errors.Join(errs...)
+	return err
 }
 
 // step does one random thing.
@@ -200,64 +154,48 @@ func (s *story) step() {
 	case n < 90:
 		time.Sleep(time.Duration(1+s.rng.IntN(int(stepMax/time.Millisecond))) * time.Millisecond)
 	case n < 94:
-		s.leave(channels[s.rng.IntN(len(channels))])
+		s.life.Leave(channels[s.rng.IntN(len(channels))])
 	default:
 		s.administer()
 	}
 }
 
-// publish sends a batch, usually waiting for its answer.
+// publish sends a batch.
 func (s *story) publish(deferred time.Duration) {
-	topic, ok := s.broker.Topic(topicName)
-	if !ok {
-		s.t.Fatalf("seed %d: the topic is gone", s.seed)
+	n := 1 + s.rng.IntN(12)
+	if deferred > 0 {
+		s.totals.Deferred += n
 	}
-	var b record.Builder
-	p := &publication{story: s}
-	for range 1 + s.rng.IntN(12) {
-		s.next++
-		k := history.Key{Publisher: 1, Seq: uint32(s.next)}
-		due := int64(0)
-		s.rec.Sent(k, deferred)
-		if deferred > 0 {
-			s.totals.Deferred++
-			due = time.Now().Add(deferred + time.Millisecond - 1).UnixMilli()
-		}
-		b.Append(s.rec.Body(k, 40+s.rng.IntN(300)), due)
-		p.keys = append(p.keys, k)
-	}
-	flags := b.Flags()
-	topic.Publish(&broker.Proposal{Flags: flags, Payload: b.Finish(time.Now().UnixMilli()), Owner: p})
+	s.check("publish", s.life.Publish(n, 40+s.rng.IntN(300), deferred))
 }
 
-// publication records the answer to a batch.
-type publication struct {
-	story *story
-	keys  []history.Key
+// consume takes some messages and finishes, requeues or keeps each.
+func (s *story) consume(channel string) {
+	_, err := s.life.Consume(channel, 1+s.rng.IntN(40), func(int) brokerlife.Verdict {
+		switch s.rng.IntN(10) {
+		case 0:
+			return brokerlife.Keep
+		case 1:
+			s.totals.Requeues++
+			return brokerlife.Requeue
+		}
+		s.totals.Finishes++
+		return brokerlife.Finish
+	})
+	s.check("consume", err)
 }
 
-// Proposed implements broker.Owner.
-func (p *publication) Proposed(proposal *broker.Proposal) {
-	s := p.story
-	for _, k := range p.keys {
-		switch {
-		case proposal.Err == nil:
-			s.totals.Answered++
-			s.rec.Answered(k)
-		case errors.Is(proposal.Err, broker.ErrUnknown):
-			s.totals.Unknown++
-			s.rec.Unknown(k)
-		default:
-			s.totals.Refused++
-			s.rec.Refused(k)
-		}
+// drain consumes all channels until nothing is left.
+func (s *story) drain() {
+	for _, name := range channels {
+		s.check("drain", s.life.Drain(name))
 	}
 }
 
 // administer changes channels that need not have every message, and pauses those that must.
 func (s *story) administer() {
 	ctx := s.t.Context()
-	topic, _ := s.broker.Topic(topicName)
+	topic, _ := s.life.Broker.Topic(brokerlife.Topic)
 	name := "extra" + string(rune('0'+s.rng.IntN(3)))
 	var err error
 	switch s.rng.IntN(7) {
@@ -277,8 +215,8 @@ func (s *story) administer() {
 	case 5:
 		err = topic.SetPaused(ctx, s.rng.IntN(3) == 0)
 	case 6:
-		if _, err = s.broker.CreateTopic(ctx, "other"); err == nil && s.rng.IntN(2) == 0 {
-			err = s.broker.DeleteTopic(ctx, "other")
+		if _, err = s.life.Broker.CreateTopic(ctx, "other"); err == nil && s.rng.IntN(2) == 0 {
+			err = s.life.Broker.DeleteTopic(ctx, "other")
 		}
 	}
 	if err != nil && !s.disk.Stopped() && !errors.Is(err, broker.ErrChannelNotFound) {
@@ -287,7 +225,7 @@ func (s *story) administer() {
 }
 
 func (s *story) unpause() {
-	topic, _ := s.broker.Topic(topicName)
+	topic, _ := s.life.Broker.Topic(brokerlife.Topic)
 	err := topic.SetPaused(s.t.Context(), false)
 	for _, ch := range topic.Channels() {
 		err = errors.Join(err, ch.SetPaused(s.t.Context(), false))
@@ -298,40 +236,4 @@ func (s *story) unpause() {
 	if err != nil {
 		s.t.Fatalf("seed %d: unpause: %v", s.seed, err)
 	}
-}
-
-// watchedLogs counts what retention does.
-type watchedLogs struct {
-	*replica.Logs
-	totals *totals
-}
-
-// Open implements broker.Logs.
-func (l *watchedLogs) Open(id broker.LogID, m broker.Machine) (broker.Log, error) {
-	log, err := l.Logs.Open(id, m)
-	if err != nil {
-		return nil, err
-	}
-	return &watchedLog{log, l.totals}, nil
-}
-
-type watchedLog struct {
-	broker.Log
-	totals *totals
-}
-
-// Propose implements broker.Log.
-func (l *watchedLog) Propose(p *broker.Proposal) {
-	if p.Kind == record.KindCarry {
-		l.totals.Carried++
-	}
-	l.Log.Propose(p)
-}
-
-// Trim implements broker.Log.
-func (l *watchedLog) Trim(below record.Offset) error {
-	before := len(l.Segments())
-	err := l.Log.Trim(below)
-	l.totals.Trimmed += before - len(l.Segments())
-	return err
 }

@@ -39,7 +39,7 @@ func (s *Story) Open(fsys vfs.FS, logger *slog.Logger) (*Life, error) {
 	}
 	l := &Life{story: s, store: store, subs: make(map[string]*consumer)}
 	l.logs = replica.NewLogs(store, replica.Options{FS: fsys, Dir: Dir, Logger: logger, ReserveBytes: Reserve, WatchInterval: 20 * time.Millisecond})
-	l.Broker, err = broker.Open(l.logs, broker.Options{Logger: logger, Retain: -1, KeepInterval: 30 * time.Millisecond, CheckpointBytes: 4 << 10})
+	l.Broker, err = broker.Open(&watchedLogs{l.logs, s}, broker.Options{Logger: logger, Retain: -1, KeepInterval: 30 * time.Millisecond, CheckpointBytes: 4 << 10})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open broker: %w", err), l.Close())
 	}

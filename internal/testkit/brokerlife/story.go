@@ -2,6 +2,7 @@ package brokerlife
 
 import (
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
@@ -26,6 +27,8 @@ type Story struct {
 	Answered, Refused, Unknown, Waiting int
 	// Deliveries counts messages that consumers got.
 	Deliveries int
+	// Trimmed counts segments that retention deleted, Carried entries with which it kept messages of such.
+	Trimmed, Carried atomic.Int64
 
 	next uint32
 }
