@@ -23,7 +23,8 @@ func cluster(s *Set, o *node.Options) {
 			c.Join, err = member.ParseJoinList(v)
 			return err
 		})
-	s.secret("cluster-key", "TEXT", keyForm, "secret of the cluster; it encrypts and lets nodes know each other", func(v string) (err error) {
+	s.secret("cluster-key", "TEXT", keyForm, "secret of the cluster; it encrypts and lets nodes know each other. `ps` shows it to every user: "+
+		"better a file or `WEIR_CLUSTER_KEY`", func(v string) (err error) {
 		c.Key, err = secret.Parse(v)
 		return err
 	})
