@@ -64,11 +64,11 @@ func TestAReplicaTakesOneSnapshotAfterAnother(t *testing.T) {
 				s.nodes[0].trim()
 				s.nodes[1].trim()
 			}
-			before := s.totals.Snapshots
+			before := s.judge.count().Snapshots
 			s.network.Set(simnet.Faults{Double: 1, Delay: 2 * tick})
 			s.network.Heal()
 			s.wait(100 * tick)
-			if s.totals.Snapshots == before {
+			if s.judge.count().Snapshots == before {
 				t.Fatalf("round %d: no snapshot was taken", round)
 			}
 		}
@@ -92,7 +92,7 @@ func TestPublishersHearThatNoMajorityCanStore(t *testing.T) {
 		if n := s.judge.unanswered(); n > 0 {
 			t.Errorf("%d proposals have no answer after %v", n, 40*tick)
 		}
-		if s.totals.Unknown == 0 {
+		if s.judge.count().Unknown == 0 {
 			t.Error("the disks were not full")
 		}
 	})

@@ -234,7 +234,9 @@ func (s *story) settle() {
 }
 
 func (s *story) expectAlike(id broker.LogID) {
-	l := s.judge.log(id)
+	s.judge.mu.Lock()
+	last := s.judge.log(id).last
+	s.judge.mu.Unlock()
 	leaders, well := 0, 0
 	for _, n := range s.nodes {
 		o := n.logs[id]
@@ -251,13 +253,13 @@ func (s *story) expectAlike(id broker.LogID) {
 		if leading {
 			leaders++
 		}
-		if at != l.last || failed != nil {
+		if at != last || failed != nil {
 			for _, other := range s.nodes {
 				if other.groups != nil {
 					s.t.Logf("node %d: %+v", other.id, other.groups.Status(context.Background()))
 				}
 			}
-			s.t.Errorf("log %v: node %d has applied %d entries of %d (%v)", id, n.id, at, l.last, failed)
+			s.t.Errorf("log %v: node %d has applied %d entries of %d (%v)", id, n.id, at, last, failed)
 		}
 	}
 	if leaders != 1 || well <= len(s.nodes)/2 {
