@@ -101,8 +101,8 @@ func FuzzDecodePartitionState(f *testing.F) {
 	f.Add([]byte{1, 0, 0, 0, 0, 0, 0})
 	f.Add(relaysState())
 	f.Fuzz(func(t *testing.T, state []byte) {
-		// The shortest channel that takes the 4 MiB which one may is 15 bytes long (queue.Decode).
-		budget := bounded.Budget{BaseBytes: 1 << 20, BytesPerByte: 4 << 20 / 15}
+		// The shortest channel that takes the 4 MiB which one may is 15 bytes long (queue.Decode); twice as much with the race detector.
+		budget := bounded.Budget{BaseBytes: 1 << 20, BytesPerByte: 8 << 20 / 15}
 		budget.Memory(t, len(state), func() { statePartition().Restore(state, 1) })
 		p := statePartition()
 		if p.Restore(state, 1) != nil {
