@@ -233,15 +233,18 @@ func TestLookupFollowsLeadership(t *testing.T) {
 	ns.awaitListed("single", ns.list, first)
 }
 
-// leader returns who leads the only partition of a topic as a node sees it.
-func (ns *nodes) leader(topic string, at *clusterNode) *clusterNode {
+// leader returns who leads the only partition of a topic as a node sees it, once it knows of somebody.
+func (ns *nodes) leader(topic string, at *clusterNode) (leader *clusterNode) {
 	ns.t.Helper()
-	ns.awaitLed(topic, false, at, 10*time.Second)
-	leaders, err := at.leaders(topic)
-	if err != nil || leaders[0] == 0 {
-		ns.t.Fatal(leaders, err)
-	}
-	return ns.list[leaders[0]-1]
+	ns.eventually("somebody leads "+topic, func() error {
+		leaders, err := at.leaders(topic)
+		if err != nil || leaders[0] == 0 {
+			return errors.Join(errors.New("nobody does"), err)
+		}
+		leader = ns.list[leaders[0]-1]
+		return nil
+	})
+	return leader
 }
 
 // others returns the nodes but one.
