@@ -3,7 +3,10 @@ package commitlog
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/weirmq/weir/internal/record"
 )
 
 // committer runs the commit rounds of all logs that answer after the sync, and what other logs leave over. One goroutine runs
@@ -19,7 +22,15 @@ type committer struct {
 		queue   []*Log
 		watched []watchedLog
 	}
-	// Of the running goroutine, reused by every round.
+	// loneLog is the log that had the last loneRounds rounds for itself, each with one small batch; nil if there is none.
+	loneLog atomic.Pointer[Log]
+
+	// Of the running goroutine.
+	alone struct {
+		log    *Log // of the last round, if it had the round for itself
+		rounds int  // of log's in a row
+	}
+	// The same, reused by every round.
 	batch []*Log
 	round []*Log
 	tails []*tailFile
@@ -34,14 +45,24 @@ type watchedLog struct {
 // markEvery is how often logs are looked at for a mark, which is written after one to two of these without an append.
 const markEvery = 45 * time.Millisecond
 
+const (
+	// loneRounds is how many rounds a log must have for itself until its publisher may run them.
+	loneRounds = 8
+	// loneBytes is the largest batch of a publisher that counts as alone: with more, what the sync takes decides.
+	loneBytes = 4 << 10
+)
+
 func newCommitter(s *Store) *committer {
 	c := &committer{store: s, wakeC: make(chan struct{}, 1), stopC: make(chan struct{})}
 	c.done.Go(c.run)
 	return c
 }
 
-// enqueue puts l into the next round, unless it is there.
+// enqueue puts l into the next round, unless it is there. Then another log is not alone any more.
 func (c *committer) enqueue(l *Log) {
+	if lone := c.loneLog.Load(); lone != nil && lone != l {
+		c.loneLog.Store(nil)
+	}
 	if l.queued.Swap(true) {
 		return
 	}
@@ -70,6 +91,37 @@ func (c *committer) watch(l *Log) {
 	if first {
 		c.wake()
 	}
+}
+
+// lone reports whether l's publisher may run its rounds.
+func (c *committer) lone(l *Log) bool { return c.loneLog.Load() == l }
+
+// met notes that l's publisher found a round under way: it is not alone.
+func (c *committer) met(l *Log) { c.loneLog.CompareAndSwap(l, nil) }
+
+// judge notes whether the round that is about to be finished was that of a lone publisher.
+func (c *committer) judge() {
+	l := c.round[0]
+	alone := len(c.round) == 1 && len(l.entries) == 1 && l.entries[0].Kind == record.KindBatch &&
+		len(l.entries[0].Payload) <= loneBytes && !c.waiting()
+	switch {
+	case !alone:
+		c.alone.log, c.alone.rounds = nil, 0
+		return
+	case c.alone.log != l:
+		c.alone.log, c.alone.rounds = l, 0
+	}
+	if c.alone.rounds++; c.alone.rounds >= loneRounds {
+		c.alone.log, c.alone.rounds = nil, 0
+		c.loneLog.Store(l)
+	}
+}
+
+// waiting reports whether there is work for another round.
+func (c *committer) waiting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.mu.queue) > 0
 }
 
 // stop ends the goroutine. No log may be open.
@@ -147,6 +199,7 @@ func (c *committer) runRound() {
 		return
 	}
 	c.store.syncTails(c.tails)
+	c.judge()
 	for i, l := range c.round {
 		err := l.synced(c.tails[i])
 		if l.entries != nil {

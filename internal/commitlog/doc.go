@@ -36,7 +36,8 @@
 //
 // A Source is asked for its entries by commit rounds. With SyncAlways the Store's committer runs one round at a time for all
 // logs that were kicked: collect and write each, sync once, publish and answer each. What arrives meanwhile goes into the next
-// round; there is no timer. Other policies answer after the write, which the caller of Kick does itself, and a syncer follows.
+// round; there is no timer. A publisher that had the last rounds for itself runs its next ones itself, with Commit. Other
+// policies answer after the write, which the caller of Kick does itself, and a syncer follows.
 // Rounds are the only place that syncs the tail. A failed write or sync is final for its log; a full disk is not.
 //
 // # Recovery

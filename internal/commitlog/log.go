@@ -11,7 +11,7 @@ import (
 )
 
 // Source owns what a log is to append. Commit rounds call it, one at a time for a log, on the goroutine of the committer or,
-// where the policy answers before the sync, of whoever called Kick.
+// where the policy answers before the sync or a publisher is alone, of whoever called Kick or Commit.
 type Source interface {
 	// Collect returns the entries to append now, in order, with index, term, base and time set and batches stamped: about
 	// limitBytes of payload, but one entry at least if any waits. It is called again until it returns none. The slice is
@@ -157,6 +157,27 @@ func (l *Log) Kick() {
 			l.finish()
 			l.wanted.Store(true)
 		}
+	}
+	l.releaseTail()
+}
+
+// Commit is Kick for a caller that has nothing better to do than to wait for the outcome, and time for a sync. With SyncAlways it
+// runs the round itself where the log's rounds were those of a lone publisher: that spares two switches of goroutines, and on a
+// machine that is otherwise idle each of them wakes up a processor (one publisher that waits for each answer: 3.75 to 5.5 k/s on
+// two virtual processors).
+func (l *Log) Commit() {
+	if l.policy != SyncAlways || !l.store.rounds.lone(l) {
+		l.Kick()
+		return
+	}
+	if !l.tailTurn.tryAcquire() {
+		l.store.rounds.met(l)
+		l.Kick()
+		return
+	}
+	if l.begin() {
+		l.syncTail()
+		l.finish()
 	}
 	l.releaseTail()
 }

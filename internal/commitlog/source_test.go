@@ -102,7 +102,7 @@ func (s *testSource) put(entries ...record.Entry) int {
 	}
 	n := s.answered + len(s.taken) + len(s.waiting)
 	s.mu.Unlock()
-	s.log.Kick()
+	s.log.Commit()
 	return n
 }
 

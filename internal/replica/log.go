@@ -78,7 +78,11 @@ func (l *Log) Propose(p *broker.Proposal) {
 		answer(p)
 		return
 	}
-	l.log().Kick() // p may have been answered meanwhile: it is the owner's again
+	if p.Kind == record.KindBatch {
+		l.log().Commit() // p may have been answered meanwhile: it is the owner's again
+	} else {
+		l.log().Kick()
+	}
 }
 
 // admit queues p, or returns why not.
