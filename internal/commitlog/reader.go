@@ -16,6 +16,10 @@ const (
 	maxAheadBytes = 128 << 10
 )
 
+// maxRestingBytes bounds the buffers of all resting Readers of a store: a backlog has few consumers that are at work, or many
+// that are stuck.
+const maxRestingBytes = 8 << 20
+
 // Reader reads batches by offset: from the tail cache, else from the segments. It has a buffer of its own, so it belongs to one
 // goroutine at a time.
 type Reader struct {
@@ -32,6 +36,8 @@ type Reader struct {
 	// The carry entry read last.
 	carryIndex record.Index
 	carry      []byte
+
+	resting int64 // bytes of buffers that count in store.resting
 }
 
 // NewReader returns a Reader. It costs nothing until it has to read a file.
@@ -42,6 +48,7 @@ func (l *Log) NewReader() *Reader { return &Reader{log: l} }
 // not be changed, and is valid until the next call of Batch, Rest or Release. Errors: ErrOffsetOutOfRange, ErrClosed, a
 // *LostError (of a log that was repaired, also for what is trimmed and not carried), or a *DamageError.
 func (r *Reader) Batch(offset, end record.Offset) (record.Batch, int64, error) {
+	r.wake()
 	if offset >= end || offset < 0 {
 		return nil, 0, r.log.outOfRange(offset)
 	}
@@ -79,13 +86,29 @@ func (l *Log) readError(err error) error {
 	return err
 }
 
-// Rest gives back the reader's file, and its buffer if that is large; what a small one holds is not read again.
+// Rest gives back the reader's file, and its buffer if that is large or many readers rest; what a small one holds is not read again.
+// Batch ends the rest.
 func (r *Reader) Rest() {
-	if cap(r.sc.buf)+len(r.carry) > maxAheadBytes {
+	r.wake()
+	bytes := int64(cap(r.sc.buf) + len(r.carry))
+	if bytes > maxAheadBytes {
+		r.Release()
+		return
+	}
+	r.resting = bytes
+	if r.log.store.resting.Add(bytes) > maxRestingBytes {
 		r.Release()
 		return
 	}
 	r.drop()
+}
+
+// wake ends a rest.
+func (r *Reader) wake() {
+	if r.resting > 0 {
+		r.log.store.resting.Add(-r.resting)
+		r.resting = 0
+	}
 }
 
 // drop gives back the file.
@@ -98,6 +121,7 @@ func (r *Reader) drop() {
 
 // Release gives back the reader's buffer and file. The reader can be used again.
 func (r *Reader) Release() {
+	r.wake()
 	r.drop()
 	*r = Reader{log: r.log}
 }

@@ -106,3 +106,34 @@ func TestReaderThatRestedReadsASmallBatchOnce(t *testing.T) {
 		})
 	}
 }
+
+func TestReadersThatRestKeepLittleTogether(t *testing.T) {
+	s, src := newTestLog(t, vfs.NewMem(1), Options{CacheBytes: 1})
+	src.append(batchOf("m", 1, 10<<10))
+	readers := make([]*Reader, maxRestingBytes/(10<<10)+10)
+	for i := range readers {
+		readers[i] = src.log.NewReader()
+		if _, _, err := readers[i].Batch(0, 1); err != nil {
+			t.Fatal(err)
+		}
+		readers[i].Rest()
+		readers[i].Rest()
+	}
+	if n := s.resting.Load(); n > maxRestingBytes || n < maxRestingBytes/2 {
+		t.Errorf("%d bytes are kept by %d readers, want at most %d", n, len(readers), maxRestingBytes)
+	}
+	if last := readers[len(readers)-1]; cap(last.sc.buf) > 0 {
+		t.Error("the last reader kept its buffer beyond the bound")
+	}
+	for i, r := range readers {
+		if i%2 == 0 {
+			if _, _, err := r.Batch(0, 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.Release()
+	}
+	if n := s.resting.Load(); n != 0 {
+		t.Errorf("%d bytes count as kept when nobody rests", n)
+	}
+}

@@ -34,11 +34,13 @@ type Store struct {
 	logger *slog.Logger
 	lock   io.Closer
 
-	cache    *tailCache
-	files    *fileCache
-	indexes  *indexCache
-	rounds   *committer
-	syncer   *syncer
+	cache   *tailCache
+	files   *fileCache
+	indexes *indexCache
+	rounds  *committer
+	syncer  *syncer
+
+	resting  atomic.Int64 // bytes of buffers that resting Readers keep
 	janitor  *janitor
 	recycler recycler
 	scarce   atomic.Bool // see Scarce

@@ -78,6 +78,7 @@ type reader struct {
 // Batch implements broker.Reader.
 func (r *reader) Batch(offset record.Offset) (record.Batch, int64, error) {
 	if disk := r.stored.log(); r.disk != disk {
+		r.Release()
 		r.disk, r.reads = disk, disk.NewReader()
 	}
 	batch, time, err := r.reads.Batch(offset, record.Offset(r.stored.high.Load()))
