@@ -96,14 +96,18 @@ func (c *committer) watch(l *Log) {
 // lone reports whether l's publisher may run its rounds.
 func (c *committer) lone(l *Log) bool { return c.loneLog.Load() == l }
 
-// met notes that l's publisher found a round under way: it is not alone.
+// aloneInRound reports whether the round that is about to be finished is what a lone publisher makes: one small batch.
+func (l *Log) aloneInRound() bool {
+	return len(l.entries) == 1 && l.entries[0].Kind == record.KindBatch && len(l.entries[0].Payload) <= loneBytes
+}
+
+// met notes that l's publisher found a round under way, or more in its own than one small batch: it is not alone.
 func (c *committer) met(l *Log) { c.loneLog.CompareAndSwap(l, nil) }
 
 // judge notes whether the round that is about to be finished was that of a lone publisher.
 func (c *committer) judge() {
 	l := c.round[0]
-	alone := len(c.round) == 1 && len(l.entries) == 1 && l.entries[0].Kind == record.KindBatch &&
-		len(l.entries[0].Payload) <= loneBytes && !c.waiting()
+	alone := len(c.round) == 1 && l.aloneInRound() && !c.waiting()
 	switch {
 	case !alone:
 		c.alone.log, c.alone.rounds = nil, 0

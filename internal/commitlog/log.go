@@ -175,7 +175,11 @@ func (l *Log) Commit() {
 		l.Kick()
 		return
 	}
-	if l.begin() {
+	for alone := true; alone && l.begin(); {
+		if alone = l.aloneInRound(); !alone {
+			l.store.rounds.met(l)
+			l.wanted.Store(true) // the committer takes what is left over
+		}
 		l.syncTail()
 		l.finish()
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/weirmq/weir/internal/record"
 	"github.com/weirmq/weir/internal/vfs"
 )
 
@@ -42,6 +43,36 @@ func TestAPublisherThatIsAloneRunsItsRounds(t *testing.T) {
 	src.append(batchOf("beside", 1, 10))
 	if err := src.lastErr(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A round may leave something over, for want of room in its segment: the publisher takes it, too.
+func TestALonePublisherLeavesNothingOver(t *testing.T) {
+	_, src := newTestLog(t, vfs.NewMem(1), Options{RoundBytes: 1})
+	leaveAlone(t, src)
+	answers := src.put(batchOf("first", 1, 10), batchOf("second", 1, 10))
+	src.mu.Lock()
+	defer src.mu.Unlock()
+	if src.answered != answers {
+		t.Fatalf("%d of %d answered when Commit returned", src.answered, answers)
+	}
+}
+
+func TestAPublisherOfMuchIsNotAlone(t *testing.T) {
+	for name, entries := range map[string][]record.Entry{
+		"a large batch": {batchOf("large", 10, loneBytes/5)},
+		"two batches":   {batchOf("first", 1, 10), batchOf("second", 1, 10)},
+		"progress":      {controlOf("progress")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, src := newTestLog(t, vfs.NewMem(1), Options{})
+			leaveAlone(t, src)
+			src.append(entries...)
+			if s.rounds.lone(src.log) {
+				t.Error("alone still")
+			}
+			src.append(batchOf("next", 1, 10))
+		})
 	}
 }
 

@@ -450,6 +450,20 @@ func TestFilesKeptForReuseMakeRoomOnAFullDisk(t *testing.T) {
 	}
 }
 
+// What a failed sync was about may be gone from the page cache, and the next sync succeeds: so a round whose undoing could not be
+// synced is not tried again, whatever room there is.
+func TestASyncThatFindsNoRoomIsFinal(t *testing.T) {
+	fault := vfs.NewFault(vfs.NewMem(1))
+	_, src := keptFiles(t, fault, recycling)
+	src.append(batchOf("m", 1, 100))
+	fault.Add(vfs.Rule{Op: vfs.OpWrite, Times: 1, Err: vfs.ErrNoSpace})
+	fault.Add(vfs.Rule{Op: vfs.OpSync, Times: 1, Err: vfs.ErrNoSpace})
+	src.append(batchOf("m", 1, 100))
+	if err := src.lastErr(); !errors.Is(err, ErrFailed) {
+		t.Fatal(err)
+	}
+}
+
 func TestAStoppedStoreTakesNoMoreThanItsData(t *testing.T) {
 	disk := vfs.NewMem(1)
 	s, _ := keptFiles(t, disk, recycling)

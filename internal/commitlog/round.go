@@ -64,10 +64,8 @@ func (l *Log) append(entries []record.Entry) error {
 // write puts the entries' frames behind the tail, truncating and rolling first where that is due. Nothing is published.
 func (l *Log) write(entries []record.Entry) error {
 	if entries[0].Index <= l.mu.end.index {
-		if err := l.truncate(entries[0].Index); errors.Is(err, vfs.ErrTooManyFiles) {
-			return fmt.Errorf("truncate from index %d: %v", entries[0].Index, err) // half done, perhaps: final
-		} else if err != nil {
-			return fmt.Errorf("truncate from index %d: %w", entries[0].Index, err)
+		if err := l.truncate(entries[0].Index); err != nil {
+			return fmt.Errorf("truncate from index %d: %v", entries[0].Index, err) // half done, perhaps: final, whatever it is
 		}
 	}
 	l.checkEntries(entries)
@@ -92,11 +90,12 @@ func (l *Log) write(entries []record.Entry) error {
 	return nil
 }
 
-// undo makes a round that met a full disk never to have been: no stale frame may stay behind the tail.
+// undo makes a round that met a full disk never to have been: no stale frame may stay behind the tail. If it fails that is final, even
+// for want of room: a sync that failed may have been about entries that were answered.
 func (l *Log) undo(cause error) error {
 	if t := l.mu.tail; t != nil {
 		if err := errors.Join(t.file.Truncate(t.pos), t.file.Sync()); err != nil {
-			return err
+			return fmt.Errorf("undo a round that met a full disk: %v", err)
 		}
 		t.ready = 0
 	}

@@ -156,12 +156,13 @@ func (p *publisher) sendPaced() error {
 	defer alarm.Close()
 	for !p.run.publishingEnded() {
 		now, due := p.run.now(), p.nextDue()
+		full := p.waiting()+len(p.fresh) >= p.run.load.Window
 		switch {
-		case due > now && len(p.out) > 0:
+		case (due > now || full) && len(p.out) > 0:
 			err = p.flush()
 		case due > now:
 			err = alarm.Sleep(min(time.Duration(due-now), maxSleep))
-		case p.waiting() >= p.run.load.Window:
+		case full:
 			err = alarm.Sleep(time.Millisecond)
 		case !p.run.claim(int64(p.run.load.Batch)):
 			return p.flush()
