@@ -143,7 +143,7 @@ type Machine interface {
 	// Lead is called when this node starts (true) or stops (false) to lead the log, between the Apply calls it concerns:
 	// after Lead(true) everything of earlier terms has been applied. What the machine still has to record it proposes during
 	// Lead(false): where leadership is handed over, the log takes that, and the next leader begins behind it; where leadership
-	// was lost, it is refused. After a hand-over that did not succeed comes Lead(true).
+	// was lost, it is refused. After a hand-over that did not succeed comes Lead(true), when all that was taken is applied.
 	Lead(leading bool)
 	// Restore replaces the whole state by that of a checkpoint of another replica, which holds up to index at. It comes
 	// while the node does not lead, never beside Apply; Apply goes on above at. The machine may keep state and never changes

@@ -82,6 +82,7 @@ type role struct {
 	// last attempt to hand over, and the last entry there was at the last look, or when this replica began to lead.
 	handOverAt, handOverRest int
 	seen                     uint64
+	missed                   map[uint64]int // how often a replica did not take leadership over when it should, by replica id
 }
 
 // owner is who proposed an entry.

@@ -15,8 +15,10 @@ import (
 //	asking       Raft's transfer: the other replica seeks election at once, and wins it, since it has all there is
 //
 // It ends when this replica does not lead any more, for whatever reason. A move that takes longer than moveTicks is called off, and
-// service goes on here. What was recorded is in the log by then, so that nothing depends on who leads next; a replica that was asked
-// may still win, which is a lost leadership like any other.
+// service goes on here, as soon as all that was proposed is applied here: what was recorded is in the log by then, so that nothing
+// depends on who leads next. Raft commits within moments, unless too few replicas can store: if they are not there, leadership is lost
+// after electionTicks, and if they are, nobody serves until they can store again. A replica that was asked may still win, which is a
+// lost leadership like any other.
 type move struct {
 	to    uint64
 	since int // the clock when it began
@@ -24,21 +26,21 @@ type move struct {
 	asked bool
 }
 
-// moveTicks bounds a move, in ticks: less than Raft's own patience with a transfer.
+// moveTicks is how long the other replica has to take over, in ticks: less than Raft's own patience with a transfer.
 const moveTicks = electionTicks - 2
 
-// transfer begins to hand leadership to the first replica that fits: of good standing, and liked by the caller, who is given the
+// transfer begins to hand leadership to the replica that fits best: of good standing, and liked by the caller, who is given the
 // replica's id and the last entry it is known to have. It reports whether one was found. One move is under way at a time. It belongs
 // to a pass.
 func (g *Group) transfer(fits func(id, match uint64) bool) bool {
 	if !g.leading.Load() {
 		return false
 	}
-	to := uint64(raft.None)
+	to, most := uint64(raft.None), uint64(0)
 	g.node.WithProgress(func(id uint64, kind raft.ProgressType, p tracker.Progress) {
 		good := kind == raft.ProgressTypePeer && p.State == tracker.StateReplicate && p.RecentActive
-		if id != g.config.Self && good && to == raft.None && fits(id, p.Match) {
-			to = id
+		if id != g.config.Self && good && fits(id, p.Match) && (to == raft.None || g.better(id, p.Match, to, most)) {
+			to, most = id, p.Match
 		}
 	})
 	if to == raft.None {
@@ -48,6 +50,14 @@ func (g *Group) transfer(fits func(id, match uint64) bool) bool {
 	g.machine.Lead(false) // what it proposes is still taken
 	g.leading.Store(false)
 	return true
+}
+
+// better tells whether a replica should rather lead than another: one that has failed to less often, then one that has more.
+func (g *Group) better(id, match, than, thanMatch uint64) bool {
+	if a, b := g.role.missed[id], g.role.missed[than]; a != b {
+		return a < b
+	}
+	return match > thanMatch
 }
 
 // proceedMove takes the move under way, if there is one, a step further. It belongs to a pass.
@@ -61,27 +71,34 @@ func (g *Group) proceedMove() {
 	case late && m.asked:
 		g.node.TransferLeader(g.config.Self) // calls Raft's transfer off
 		m.asked = false
-	case !g.decided():
-	case late:
+	case late && g.settled():
 		g.callOff()
-	case !m.asked && g.has(m.to):
+	case !late && !m.asked && g.hasAll(m.to):
 		m.asked = true
 		g.node.TransferLeader(m.to)
 	}
 }
 
-// decided reports whether all proposals are answered: Lead(true) may follow Lead(false) only then, since the machine would deliver again
-// what it has recorded and not yet applied.
-func (g *Group) decided() bool {
+// settled reports whether all proposals are answered, and all that Raft took is applied here; answers alone do not say that (see
+// loseLate). Lead(true) may follow Lead(false) only then, since the machine would deliver again what it has recorded and not yet applied.
+func (g *Group) settled() bool {
 	g.inbox.Lock()
 	defer g.inbox.Unlock()
-	return g.inbox.outstanding == 0
+	return g.inbox.outstanding == 0 && g.storage.last() <= uint64(g.applied.index)
 }
 
-// has reports whether a replica is known to have all that is applied here.
-func (g *Group) has(id uint64) (has bool) {
+// hasAll reports whether a replica is known to have all that was proposed, and that is committed. It need not be applied here: a disk
+// that is full keeps no leadership.
+func (g *Group) hasAll(id uint64) (has bool) {
+	g.inbox.Lock()
+	waiting := len(g.inbox.proposals)
+	g.inbox.Unlock()
+	last := max(g.storage.last(), uint64(g.applied.index))
+	if waiting > 0 || g.assigned < len(g.owners) || g.node.BasicStatus().GetCommit() < last {
+		return false
+	}
 	g.node.WithProgress(func(of uint64, _ raft.ProgressType, p tracker.Progress) {
-		has = has || of == id && p.Match >= uint64(g.applied.index)
+		has = has || of == id && p.Match >= last
 	})
 	return has
 }
@@ -90,6 +107,10 @@ func (g *Group) has(id uint64) (has bool) {
 func (g *Group) callOff() {
 	g.logger.Warn("leadership stays here: the replica that was to take it did not in time",
 		slog.Uint64("node", uint64(g.config.Replicas[g.move.to])), slog.Duration("after", time.Since(g.move.begun)))
+	if g.role.missed == nil {
+		g.role.missed = make(map[uint64]int)
+	}
+	g.role.missed[g.move.to]++
 	g.move = nil
 	g.machine.Lead(true)
 	g.leading.Store(true)

@@ -235,7 +235,7 @@ const (
 	// commitTicks is how long it may stay open while this replica leads: the others may be alive, and unable to store anything.
 	commitTicks = 25
 	// handOverTicks is how often a leader looks whether another replica should lead. Attempts that fail, each of which stops the
-	// log for up to moveTicks, become rare: handOverRest ticks apart, then twice as many, at most handOverRestMax.
+	// log for moveTicks or longer (see move), become rare: handOverRest ticks apart, then twice as many, at most handOverRestMax.
 	handOverTicks   = 5
 	handOverRest    = 4 * electionTicks
 	handOverRestMax = 300
@@ -256,7 +256,7 @@ func (g *Group) ticked() {
 	g.sent.tick(g)
 }
 
-// loseLate answers proposals that no majority has stored for too long.
+// loseLate answers proposals that no majority has stored for too long. They stay in Raft, and may be committed yet.
 func (g *Group) loseLate() {
 	n := 0
 	for len(g.owners) > 0 && g.assigned > 0 && g.clock-g.owners[0].since > commitTicks {

@@ -122,6 +122,14 @@ func (s *storage) given(entries []*raftpb.Entry) {
 	s.recent = append(s.recent, entries...)
 }
 
+// last is the index of the last entry given to the log that is not yet applied; 0 if all are.
+func (s *storage) last() uint64 {
+	if n := len(s.recent); n > 0 {
+		return s.recent[n-1].GetIndex()
+	}
+	return 0
+}
+
 // applied drops the entries up to index.
 func (s *storage) applied(index uint64) {
 	n := 0

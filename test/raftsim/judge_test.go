@@ -76,6 +76,14 @@ func (j *judge) lastWords() string {
 
 const lastWords = "last words "
 
+// has tells whether a replica has applied what was proposed.
+func (j *judge) has(id broker.LogID, body string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	_, ok := j.log(id).applied[body]
+	return ok
+}
+
 // count returns what there was so far.
 func (j *judge) count() totals {
 	j.mu.Lock()
@@ -148,6 +156,9 @@ func (m *machine) Apply(e *record.Entry) {
 		}
 		if l.refused[body] {
 			j.breach("log %v: %q was refused, and is at %d", m.id, body, e.Index)
+		}
+		if m.leading && strings.HasPrefix(body, lastWords) {
+			j.breach("node %d log %v: leads already when %q is applied, at %d", m.node, m.id, body, e.Index)
 		}
 		l.applied[body] = e.Index
 		l.base[body] = e.Base + record.Offset(i)

@@ -8,6 +8,7 @@
 //	all replicas apply the same entries in the same order, the same offsets, without a gap
 //	each proposal is answered once
 //	what was answered as committed is there, at its place, for ever; what was refused is nowhere
+//	what a leader has left to record when it lets go is applied before anybody leads, if ever
 //	in one term one node commits
 //
 // It runs in synctest bubbles, so that time costs nothing. The story of a seed is always the same; what the library draws by itself

@@ -7,6 +7,7 @@ import (
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/testkit/simnet"
+	"github.com/weirmq/weir/internal/vfs"
 )
 
 // A scene is a story of three nodes and one log that is written out: what a seed finds too seldom. Node 1 is the preferred leader.
@@ -155,5 +156,84 @@ func TestAPreferredReplicaThatCannotLeadStopsNobody(t *testing.T) {
 		if committed < 9*refused {
 			t.Errorf("of %d proposals %d were committed and %d refused", proposals, committed, refused)
 		}
+	})
+}
+
+// The followers are alive and cannot store what a leader records before a move. What it recorded may be committed yet, however long that
+// takes: it must not serve again without it.
+func TestALeaderServesAgainOnlyWithAllThatItRecorded(t *testing.T) {
+	scene(t, func(s *story) {
+		old := s.leader()
+		for _, n := range s.nodes[1:] {
+			s.fill(n)
+		}
+		for tries := 0; s.judge.unanswered() == 0; tries++ { // until what was allocated ahead is used up
+			if tries == 200 {
+				t.Fatal("the disks do not get full")
+			}
+			s.proposeMany(5)
+		}
+		old.letGo(2 * tick)
+		s.wait(60 * tick)
+		if n := s.judge.count(); n.WordsRefused != 1 || n.Unknown == 0 || s.judge.has(s.logs[0], lastWords+"1") {
+			t.Fatalf("the leader was not kept from recording what it had left: %+v", n)
+		}
+		if old.logs[s.logs[0]].machine.isLeading() {
+			t.Error("the leader serves again, and what it recorded is not committed")
+		}
+		for _, n := range s.nodes[1:] {
+			s.fill(n) // there is room again
+		}
+		s.wait(20 * tick)
+		if s.leader() != old || !s.judge.has(s.logs[0], lastWords+"1") {
+			t.Error("the leader does not serve again, or not with all that it recorded")
+		}
+	})
+}
+
+// A replica that has everything and takes no leadership does not keep a node that stops from giving it to another.
+func TestANodeThatStopsAsksAnotherReplicaWhenOneDoesNotTakeOver(t *testing.T) {
+	scene(t, func(s *story) {
+		old := s.leader()
+		s.fill(s.nodes[1])
+		s.wait(15 * tick) // until it has noticed
+		begun := time.Now()
+		old.letGo(15 * tick)
+		took := time.Since(begun)
+		s.wait(2 * tick)
+		if s.leader() != s.nodes[2] {
+			t.Error("the third node does not lead")
+		}
+		if took < 5*tick {
+			t.Errorf("the node with a full disk was not asked: leadership moved after %v", took)
+		}
+		old.stop()
+	})
+}
+
+// A leader that can store nothing itself lets the others go on: what they have need not be on its own disk.
+func TestALeaderThatCannotStoreHandsOver(t *testing.T) {
+	scene(t, func(s *story) {
+		old := s.nodes[0]
+		old.stop()
+		old.fault = vfs.NewFault(old.disk)
+		old.start()
+		s.wait(60 * tick)
+		if s.leader() != old {
+			t.Fatal("the preferred node does not lead")
+		}
+		for _, files := range []string{"*.log", "*.new"} { // a file of the log, as it is called and as it was made
+			old.fault.Add(vfs.Rule{Op: vfs.OpWrite, Match: files, Err: vfs.ErrNoSpace})
+		}
+		s.proposeMany(10)
+		s.wait(20 * tick)
+		if old.fault.Hits() == 0 {
+			t.Fatal("the disk was not full")
+		}
+		if s.leader() == old {
+			t.Error("the leader did not hand over")
+		}
+		old.fault.Clear()
+		s.wait(20 * tick)
 	})
 }

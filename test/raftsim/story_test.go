@@ -385,11 +385,16 @@ func (n *node) handover() {
 	if n.groups == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*tick)
+	n.letGo(2 * tick)
+	n.stop()
+}
+
+// letGo gives leadership to others, as before a stop.
+func (n *node) letGo(patience time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	n.groups.Handover(ctx)
 	n.story.totals.Handovers++
-	n.stop()
 }
 
 // damage changes one byte of one file of a node that is down: of those whose names end in a suffix.
