@@ -19,6 +19,7 @@ import (
 
 	"github.com/weirmq/weir/internal/lookup/registry"
 	"github.com/weirmq/weir/internal/nsqwire/lookupwire"
+	"github.com/weirmq/weir/internal/quiet"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -265,6 +266,42 @@ func TestStrangersDoNotFillTheLog(t *testing.T) {
 	}
 	if n := strings.Count(log.String(), "broker refused"); n != 1 {
 		t.Errorf("%d lines tell of strangers: %s", n, log.String())
+	}
+}
+
+func TestWhoSaysToBeABrokerDoesNotFillTheLog(t *testing.T) {
+	var log bytes.Buffer
+	s := startServer(t, Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	for range 3 { // two honest brokers on a host, which come back
+		for _, tcpPort := range []int{4150, 5150} {
+			identified(t, s, "h", tcpPort).Close()
+		}
+	}
+	for i := range quiet.MaxKeys + 50 {
+		identified(t, s, "h", 10_000+i).Close()
+	}
+	for begun, left := time.Now(), 1; left > 0; time.Sleep(time.Millisecond) {
+		s.mu.Lock()
+		left = len(s.mu.sessions)
+		s.mu.Unlock()
+		if time.Since(begun) > 10*time.Second {
+			t.Fatalf("%d sessions do not end", left)
+		}
+	}
+	if err := s.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	told := log.String()
+	for _, honest := range []string{"tcp_port=4150", "tcp_port=5150"} {
+		if n := strings.Count(told, honest); n != 1 {
+			t.Errorf("%d lines tell that the broker with %s is there", n, honest)
+		}
+	}
+	if n := strings.Count(told, "\n"); n > quiet.MaxKeys+2 || n < quiet.MaxKeys {
+		t.Errorf("%d lines tell of brokers", n)
+	}
+	if n := strings.Count(told, "broker gone"); n < 2 {
+		t.Errorf("%d lines tell that brokers are gone", n)
 	}
 }
 

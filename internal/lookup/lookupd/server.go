@@ -29,6 +29,7 @@ type Server struct {
 	httpLn  net.Listener
 	http    *http.Server
 	quiet   *quiet.Log // for what clients can cause
+	brokers *quiet.Log // for who comes and goes
 	serving sync.WaitGroup
 	failedC chan error // a listener that failed by itself
 
@@ -48,7 +49,7 @@ func Start(tcpLn, httpLn net.Listener, options Options) (*Server, error) {
 	options.setDefaults()
 	tcpLn, httpLn = withTLS(tcpLn, options.TLS, options.TLSRequired), withTLS(httpLn, options.TLS, options.TLSRequired)
 	s := &Server{options: options, tcpLn: tcpLn, httpLn: httpLn, failedC: make(chan error, 2),
-		quiet: quiet.New(options.Logger)}
+		quiet: quiet.New(options.Logger), brokers: quiet.New(options.Logger)}
 	s.service = lookupwire.Service{
 		BroadcastAddress: options.BroadcastAddress, Hostname: options.Hostname, Version: options.Version,
 		TCPPort: port(tcpLn), HTTPPort: port(httpLn),

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/weirmq/weir/internal/lookup/registry"
@@ -34,6 +35,7 @@ type session struct {
 	conn       net.Conn
 	id         registry.PeerID
 	identified bool
+	broker     string // its host and the port it announced, once identified: two on a host are told apart
 	in         []byte
 }
 
@@ -54,14 +56,24 @@ func (s *session) run() {
 	case errors.Is(err, errNoTLS):
 		s.warn("broker refused: give it the address as tls://HOST:PORT", err)
 	case err != nil && s.identified && !s.server.closing():
-		log.Info("broker gone", slog.Any("reason", err))
+		s.tell("broker gone", slog.Any("reason", err))
 	}
 }
 
 // warn logs why the connection is refused, unless that was just told of its host.
 func (s *session) warn(message string, err error) {
+	s.server.quiet.Warn(message+" "+s.host(), message, slog.String("remote", string(s.id)), slog.Any("reason", err))
+}
+
+// tell logs that the broker came or went, unless that was just told of it: whoever connects can say to be one.
+func (s *session) tell(message string, attrs ...any) {
+	s.server.brokers.Info(message+" "+s.broker, message, append(attrs, slog.String("remote", string(s.id)))...)
+}
+
+// host returns where the broker connects from, without the port.
+func (s *session) host() string {
 	host, _, _ := net.SplitHostPort(string(s.id))
-	s.server.quiet.Warn(message+" "+host, message, slog.String("remote", string(s.id)), slog.Any("reason", err))
+	return host
 }
 
 // serve reads and answers commands until it meets one that cannot be accepted, or the connection ends. It always returns an error.
@@ -114,7 +126,7 @@ func (s *session) judge(cmd *lookupwire.Command, n int, err error, log *slog.Log
 	case err != nil || n == 0:
 		return nil, err
 	case cmd.Verb == lookupwire.IDENTIFY:
-		return s.identify(cmd.Body, log)
+		return s.identify(cmd.Body)
 	}
 	s.server.ask(func(r *registry.Registry, now time.Time) {
 		switch cmd.Verb {
@@ -135,15 +147,15 @@ func (s *session) judge(cmd *lookupwire.Command, n int, err error, log *slog.Log
 }
 
 // identify makes the broker known and returns what it is told of the service.
-func (s *session) identify(body []byte, log *slog.Logger) ([]byte, error) {
+func (s *session) identify(body []byte) ([]byte, error) {
 	peer, err := lookupwire.DecodePeer(body)
 	if err != nil {
 		return nil, err
 	}
 	peer.RemoteAddress = string(s.id)
 	s.server.ask(func(r *registry.Registry, now time.Time) { r.Identify(s.id, peer, now) })
-	s.identified = true
-	log.Info("broker is there", slog.String("broadcast_address", peer.BroadcastAddress), slog.Int("tcp_port", peer.TCPPort),
+	s.identified, s.broker = true, net.JoinHostPort(s.host(), strconv.Itoa(peer.TCPPort))
+	s.tell("broker is there", slog.String("broadcast_address", peer.BroadcastAddress), slog.Int("tcp_port", peer.TCPPort),
 		slog.Int("http_port", peer.HTTPPort), slog.String("version", peer.Version))
 	return s.server.service.JSON(), nil
 }
