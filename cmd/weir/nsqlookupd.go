@@ -68,8 +68,8 @@ func serveLookup(ctx context.Context, p process, l *config.Lookup) error {
 		tcp.Close()
 		return fmt.Errorf("--http-address: %w", err)
 	}
-	most := &l.Options.MaxConnections
-	descriptors.Share(descriptors.Limit(), lookupFiles, logger, descriptors.Door{Name: "tcp", Most: most}, descriptors.Door{Name: "http", Most: most})
+	doors := descriptors.Door{Name: "tcp_and_http", Listeners: 2, Most: &l.Options.MaxConnections}
+	descriptors.Share(descriptors.Limit(), lookupFiles, logger, doors)
 	service, err := lookupd.Start(tcp, http, l.Options)
 	if err != nil {
 		return errors.Join(err, tcp.Close(), http.Close())

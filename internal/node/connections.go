@@ -21,18 +21,22 @@ func (o *Options) fitConnections(limit int) {
 	*http = cmp.Or(*http, nsqhttp.DefaultMaxConnections)
 	*page = cmp.Or(*page, admin.DefaultMaxConnections)
 	*lookup = cmp.Or(*lookup, lookupd.DefaultMaxConnections)
-	doors := []descriptors.Door{{Name: "tcp", Most: tcp}}
+	var others []descriptors.Door
+	listeners := 0 // of HTTP
 	if o.HTTPAddress != "" {
-		doors = append(doors, descriptors.Door{Name: "http", Most: http})
+		listeners++
 	}
 	if o.TLS.HasCertificate() && o.HTTPSAddress != "" {
-		doors = append(doors, descriptors.Door{Name: "https", Most: http})
+		listeners++
+	}
+	if listeners > 0 {
+		others = append(others, descriptors.Door{Name: "http", Listeners: listeners, Most: http})
 	}
 	if o.Admin.Address != "" {
-		doors = append(doors, descriptors.Door{Name: "admin", Most: page})
+		others = append(others, descriptors.Door{Name: "admin", Listeners: 1, Most: page})
 	}
 	if o.DiscoveryTCPAddress != "" {
-		doors = append(doors, descriptors.Door{Name: "lookup_tcp", Most: lookup}, descriptors.Door{Name: "lookup_http", Most: lookup})
+		others = append(others, descriptors.Door{Name: "lookup", Listeners: 2, Most: lookup})
 	}
-	descriptors.Share(limit, o.Store.OpenFiles+ownFiles, o.Logger, doors...)
+	descriptors.Share(limit, o.Store.OpenFiles+ownFiles, o.Logger, descriptors.Door{Name: "tcp", Listeners: 1, Most: tcp}, others...)
 }
