@@ -144,8 +144,8 @@ func TestIdleConsumersCostLittle(t *testing.T) {
 	}
 }
 
-// TestAMillionDeferredMessagesAreSmall publishes messages that are due in hours, as fast as two connections can, and measures the node's resident
-// memory while it happens, after a kill and after a clean stop: positions are kept, not bodies.
+// TestAMillionDeferredMessagesAreSmall publishes messages that are due in hours, as fast as two connections can, and measures the node's
+// resident memory while it happens, after a kill and after a clean stop: positions are kept, not bodies.
 func TestAMillionDeferredMessagesAreSmall(t *testing.T) {
 	messages := env.Number(t, "WEIR_DEFERRED", 1_000_000)
 	for _, c := range []struct {
@@ -209,7 +209,8 @@ var body200 = bytes.Repeat([]byte("body"), 50)
 func newWholeNode(t *testing.T, args ...string) *proc.Broker {
 	t.Helper()
 	b := newBroker(t, args...)
-	b.Command = []string{"serve", "--discovery-tcp-address", "127.0.0.1:0", "--discovery-http-address", "127.0.0.1:0", "--admin-address", "127.0.0.1:0"}
+	b.Command = []string{"serve", "--discovery-tcp-address", "127.0.0.1:0", "--discovery-http-address", "127.0.0.1:0",
+		"--admin-address", "127.0.0.1:0"}
 	start(t, b)
 	return b
 }
@@ -259,6 +260,7 @@ func checkMemory(t *testing.T, b *proc.Broker, when string) {
 	must(t, err)
 	t.Logf("%s: RSS %.1f MiB, at most %.1f", when, float64(rss)/(1<<20), float64(peak)/(1<<20))
 	if rss > allowed || peak > allowedPeak {
-		t.Errorf("%s: RSS is %.1f MiB and was %.1f at most, want %d and %d", when, float64(rss)/(1<<20), float64(peak)/(1<<20), allowed>>20, allowedPeak>>20)
+		t.Errorf("%s: RSS is %.1f MiB and was %.1f at most, want %d and %d",
+			when, float64(rss)/(1<<20), float64(peak)/(1<<20), allowed>>20, allowedPeak>>20)
 	}
 }

@@ -198,7 +198,8 @@ func (k *killRun) check() {
 	})
 	var table strings.Builder
 	report.Fprint(&table)
-	k.t.Logf("slowest lone publish %v, so the window is %v\n%s", time.Duration(k.slowestSync.Load()).Round(time.Microsecond), window.Round(time.Millisecond), table.String())
+	k.t.Logf("slowest lone publish %v, so the window is %v\n%s",
+		time.Duration(k.slowestSync.Load()).Round(time.Microsecond), window.Round(time.Millisecond), table.String())
 	if path := os.Getenv("WEIR_REPORT"); path != "" {
 		appendReport(k.t, path, table.String())
 	}
@@ -217,7 +218,8 @@ func (k *killRun) check() {
 	disk, err := k.broker.DiskBytes()
 	must(k.t, err)
 	row := faultreport.Judged("kill -9 under load", report.Kills, report)
-	row.Note = fmt.Sprintf("--sync=%s: %d of the kills while starting; %d recycled segments found after kills; %d MiB of bodies answered, %d MiB of disk taken at the end",
+	row.Note = fmt.Sprintf("--sync=%s: %d of the kills while starting; %d recycled segments found after kills; "+
+		"%d MiB of bodies answered, %d MiB of disk taken at the end",
 		k.sync, k.early, k.recycled, k.bytes.Load()>>20, disk>>20)
 	faultreport.Write(k.t, row)
 	if got := k.bytes.Load(); disk > got/2 {

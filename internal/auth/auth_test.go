@@ -135,12 +135,13 @@ func TestAnswersThatAreNoGrants(t *testing.T) {
 	}
 }
 
-// grantsBudget allows for regular expressions, whose programs are much larger than their text: "a{0,1000}" takes 72 KiB for each byte, and is near
-// the most that package regexp repeats.
+// grantsBudget allows for regular expressions, whose programs are much larger than their text: "a{0,1000}" takes 72 KiB for each byte,
+// and is near the most that package regexp repeats.
 var grantsBudget = bounded.Budget{BaseBytes: 1 << 20, BytesPerByte: 128 << 10}
 
 func FuzzGrants(f *testing.F) {
-	f.Add([]byte(grantsJSON(60, `{"topic":"(a{1000})","channels":["((a{10}){10}){10}","[^x]{1000}","a{0,1000}a{0,1000}^(a|b){1000}$"],"permissions":["publish"]}`)), "t", "c")
+	f.Add([]byte(grantsJSON(60, `{"topic":"(a{1000})","permissions":["publish"],
+		"channels":["((a{10}){10}){10}","[^x]{1000}","a{0,1000}a{0,1000}^(a|b){1000}$"]}`)), "t", "c")
 	f.Add([]byte(grantsJSON(60, everything)), "t", "c")
 	f.Add([]byte(`{"ttl":1,"authorizations":[{"topic":"a**","channels":null}]}`), "", "")
 	f.Fuzz(func(t *testing.T, body []byte, topic, channel string) {
@@ -190,7 +191,8 @@ func TestSlowServersAreGivenUp(t *testing.T) {
 	}
 	defer silent.Close()
 	a := newAuthority(t, AuthorityOptions{
-		Addresses: []string{address(slow), silent.Addr().String(), "https://" + silent.Addr().String() + "/auth"}, ConnectTimeout: 50 * time.Millisecond, RequestTimeout: 100 * time.Millisecond,
+		Addresses:      []string{address(slow), silent.Addr().String(), "https://" + silent.Addr().String() + "/auth"},
+		ConnectTimeout: 50 * time.Millisecond, RequestTimeout: 100 * time.Millisecond,
 	})
 	begun := time.Now()
 	_, err = a.Ask(t.Context(), Caller{Secret: secret})

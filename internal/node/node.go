@@ -219,7 +219,9 @@ func (n *Node) openHTTP() error {
 	if n.http, err = nsqhttp.New(n.broker, settings); err != nil {
 		return err
 	}
-	if err := errors.Join(registerDoor(settings.Registry, n.tcp), registerDisk(settings.Registry, &n.syncs, n.broker.Yielded), settings.Registry.Register(lookupMetric{n.discovery.registrar})); err != nil {
+	err = errors.Join(registerDoor(settings.Registry, n.tcp), registerDisk(settings.Registry, &n.syncs, n.broker.Yielded),
+		settings.Registry.Register(lookupMetric{n.discovery.registrar}))
+	if err != nil {
 		return err
 	}
 	if n.httpLn != nil {

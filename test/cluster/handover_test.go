@@ -60,7 +60,8 @@ func TestPlannedMovesForgetNoFinish(t *testing.T) {
 	if len(moves) < 2*stops || known < 1000 {
 		t.Fatalf("%d moves of leadership and %d finishes known to be taken: too few to tell", len(moves), known)
 	}
-	t.Logf("%d stops, %d moves of leadership, of %v at the median, %v at worst; %s; %d finishes taken, %d refused, %d of those taken forgotten", stops,
+	t.Logf("%d stops, %d moves of leadership, of %v at the median, %v at worst; %s; "+
+		"%d finishes taken, %d refused, %d of those taken forgotten", stops,
 		len(moves), moves[len(moves)/2], moves[len(moves)-1], f.describe(report), known, refused, report.Count(history.DeliveredAgain))
 }
 

@@ -1,7 +1,7 @@
 // Package raftsim runs the Raft groups of several nodes in one process and does to them what networks and disks do: frames are
 // dropped, doubled, delayed and overtake each other, links are cut in one direction or both, power goes in the middle of any
-// operation of a disk and takes what was not synced, disks are full for a while, files lose bits while a node is down, logs are trimmed under those that
-// are away. Meanwhile proposals come in everywhere.
+// operation of a disk and takes what was not synced, disks are full for a while, files lose bits while a node is down, logs are
+// trimmed under those that are away. Meanwhile proposals come in everywhere.
 //
 // What must hold, checked at every entry that any replica applies, and once more when everything is well again:
 //
@@ -70,8 +70,9 @@ func (n *totals) expectEverything(t *testing.T) {
 	t.Helper()
 	for what, count := range map[string]int{
 		"crashes": n.Crashes, "clean stops": n.CleanStops, "damaged replicas": n.Damaged, "refused replicas": n.Refused,
-		"committed": n.Committed, "not leader": n.NotLeader, "unknown": n.Unknown, "cuts": n.Cuts, "handovers": n.Handovers, "full disks": n.Filled,
-		"last words taken": n.WordsTaken, "last words refused": n.WordsRefused, "snapshots": n.Snapshots, "trims": n.Trims, "dropped frames": n.Dropped, "doubled frames": n.Doubled,
+		"committed": n.Committed, "not leader": n.NotLeader, "unknown": n.Unknown, "cuts": n.Cuts, "handovers": n.Handovers,
+		"full disks": n.Filled, "last words taken": n.WordsTaken, "last words refused": n.WordsRefused, "snapshots": n.Snapshots,
+		"trims": n.Trims, "dropped frames": n.Dropped, "doubled frames": n.Doubled,
 	} {
 		if count == 0 {
 			t.Errorf("the seeds never contained: %s", what)

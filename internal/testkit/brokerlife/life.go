@@ -38,8 +38,12 @@ func (s *Story) Open(fsys vfs.FS, logger *slog.Logger) (*Life, error) {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
 	l := &Life{story: s, store: store, subs: make(map[string]*consumer)}
-	l.logs = replica.NewLogs(store, replica.Options{FS: fsys, Dir: Dir, Logger: logger, ReserveBytes: Reserve, WatchInterval: 20 * time.Millisecond})
-	l.Broker, err = broker.Open(&watchedLogs{l.logs, s}, broker.Options{Logger: logger, Retain: -1, KeepInterval: 30 * time.Millisecond, CheckpointBytes: 4 << 10})
+	l.logs = replica.NewLogs(store, replica.Options{
+		FS: fsys, Dir: Dir, Logger: logger, ReserveBytes: Reserve, WatchInterval: 20 * time.Millisecond,
+	})
+	l.Broker, err = broker.Open(&watchedLogs{l.logs, s}, broker.Options{
+		Logger: logger, Retain: -1, KeepInterval: 30 * time.Millisecond, CheckpointBytes: 4 << 10,
+	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open broker: %w", err), l.Close())
 	}
