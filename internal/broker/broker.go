@@ -32,7 +32,7 @@ type Broker struct {
 	unclaimed  map[LogID]bool // in a cluster: logs that were here at the start and whose topics the catalog did not have then
 	orphans    []LogID        // on a lone node: logs with messages that no topic claims; set by Open
 	remains    bool           // on a lone node: a deleted topic's log could not be deleted; guarded by admin
-	squeezed   int            // the keeper's: its rounds for which space has been tight
+	squeeze    squeeze        // the keeper's
 	yielded    atomic.Int64   // bytes of finished messages that went early, see Yielded
 	started    time.Time      // origin of monotonic time
 

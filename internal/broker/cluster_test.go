@@ -554,3 +554,40 @@ func TestFollowersTrimWhatIsFinished(t *testing.T) {
 		})
 	}
 }
+
+// A follower trims no more than two checkpoints cover, whatever its keeper would like to go.
+func TestAFollowerCountsOnlyWhatGaveWay(t *testing.T) {
+	o := hostile.Benign()
+	o.SegmentBytes = 1 << 10
+	nodes := newCluster(t, 3, o, hostile.ClusterOptions{})
+	ids := placed(nodes, "t")
+	c := nodes[0].subscribe("t", "c", 100, plain)
+	for i := range 100 {
+		body := fmt.Sprintf("%0200d", i)
+		nodes[0].publish("t", body)
+		c.expect(body)
+		if i%20 == 0 {
+			time.Sleep(60 * time.Millisecond) // for a checkpoint
+		}
+	}
+	follower := nodes[1]
+	log := follower.logs.Log(ids[0])
+	size := func() (bytes int64) {
+		for _, s := range log.Segments() {
+			bytes += s.Bytes
+		}
+		return bytes
+	}
+	before := size()
+	for settled := time.Now(); time.Since(settled) < 200*time.Millisecond; time.Sleep(5 * time.Millisecond) {
+		if now := size(); now != before {
+			before, settled = now, time.Now()
+		}
+	}
+	follower.logs.SetTight(true)
+	follower.await("messages give way", func() bool { return follower.Yielded() > 0 })
+	time.Sleep(500 * time.Millisecond) // many rounds more
+	if gone := before - size(); follower.Yielded() > gone {
+		t.Errorf("%d bytes are counted, of %d that went", follower.Yielded(), gone)
+	}
+}

@@ -23,7 +23,8 @@ func (p *partition) retain(ctx context.Context, now time.Time, kept time.Duratio
 	for _, s := range segments {
 		bytes += s.Bytes
 	}
-	below, yielded := record.Offset(-1), int64(0)
+	below := record.Offset(-1)
+	var early []Segment // may go, but only for want of space
 	for i, s := range segments {
 		if !p.expired(s, now, bytes, kept) {
 			break
@@ -46,7 +47,7 @@ func (p *partition) retain(ctx context.Context, now time.Time, kept time.Duratio
 			}
 		}
 		if !p.expired(s, now, bytes, p.broker.options.Retain) {
-			yielded += s.Bytes
+			early = append(early, s)
 		}
 		below = s.Next
 		bytes -= s.Bytes
@@ -67,9 +68,19 @@ func (p *partition) retain(ctx context.Context, now time.Time, kept time.Duratio
 	if err := p.log.Trim(below); err != nil {
 		return err
 	}
-	p.broker.yielded.Add(yielded)
+	p.countYielded(early)
 	p.dropTrimmed()
 	return nil
+}
+
+// countYielded counts those of some segments that are gone: Trim takes no more than two checkpoints cover.
+func (p *partition) countYielded(early []Segment) {
+	start, _ := p.log.Bounds()
+	for _, s := range early {
+		if s.First < start {
+			p.broker.yielded.Add(s.Bytes)
+		}
+	}
 }
 
 // dropTrimmed lets ephemeral channels, which pin nothing, skip what is gone.

@@ -1,6 +1,10 @@
 package broker_test
 
 import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,5 +91,66 @@ func TestFinishedMessagesGiveWayWhereSpaceRunsLow(t *testing.T) {
 	c := n.subscribe("unfinished", "c", 100, plain)
 	for range 10 {
 		c.expect(bodies...)
+	}
+}
+
+func TestTheLogSaysWhatGaveWayThisTime(t *testing.T) {
+	var lines notes
+	o := hostile.Benign()
+	o.SegmentBytes = 1 << 10
+	n := newNodeWith(t, o, func(o *broker.Options) { o.Logger = slog.New(slog.NewTextHandler(&lines, nil)) })
+	c := n.subscribe("t", "c", 100, plain)
+	for _, body := range numbered("some longer body to fill segments ", 50) {
+		n.publish("t", body)
+		c.expect(body)
+	}
+	ended := func(times int) string {
+		n.logs.SetTight(false)
+		lines.await(t, "disk has space again", times)
+		said := lines.text()
+		return said[strings.LastIndex(said, "deleted_early_bytes="):]
+	}
+	n.logs.SetTight(true)
+	for deadline := time.Now().Add(10 * time.Second); n.LogSegments("t") > 1; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d segments are left", n.LogSegments("t"))
+		}
+	}
+	if said, want := ended(1), fmt.Sprintf("deleted_early_bytes=%d\n", n.Yielded()); said != want || n.Yielded() == 0 {
+		t.Errorf("the log says %q, want %q", said, want)
+	}
+	n.logs.SetTight(true)
+	lines.await(t, "disk fills up", 2)
+	if said, want := ended(2), "deleted_early_bytes=0\n"; said != want {
+		t.Errorf("after a time in which nothing went the log says %q, want %q", said, want)
+	}
+}
+
+// notes collects what a logger writes.
+type notes struct {
+	mu sync.Mutex
+	b  []byte
+}
+
+func (l *notes) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.b = append(l.b, p...)
+	return len(p), nil
+}
+
+func (l *notes) text() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return string(l.b)
+}
+
+// await waits until a line was written so many times.
+func (l *notes) await(t *testing.T, line string, times int) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); strings.Count(l.text(), line) < times; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%q is not written %d times: %s", line, times, l.text())
+		}
 	}
 }

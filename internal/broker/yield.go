@@ -11,6 +11,12 @@ import (
 // yieldRounds is in how many rounds of the keeper all that is kept only for replay goes, if space stays low.
 const yieldRounds = 8
 
+// squeeze is a time of tight space, as the keeper sees it.
+type squeeze struct {
+	rounds int   // of the keeper so far; 0 while there is space
+	before int64 // what was Yielded when it began
+}
+
 // yield returns how long finished messages are kept in this round; negative: not at all. It belongs to the keeper.
 func (b *Broker) yield(partitions []*partition, now time.Time) time.Duration {
 	retain := b.options.Retain
@@ -18,22 +24,23 @@ func (b *Broker) yield(partitions []*partition, now time.Time) time.Duration {
 		return retain
 	}
 	if !b.logs.Tight() {
-		if b.squeezed > 0 {
+		if b.squeeze.rounds > 0 {
 			b.options.Logger.Info("disk has space again: finished messages are kept for replay as configured",
-				slog.Int64("deleted_early_bytes", b.yielded.Load()))
+				slog.Int64("deleted_early_bytes", b.yielded.Load()-b.squeeze.before))
 		}
-		b.squeezed = 0
+		b.squeeze = squeeze{}
 		return retain
 	}
-	if b.squeezed == 0 {
+	if b.squeeze.rounds == 0 {
+		b.squeeze.before = b.yielded.Load()
 		b.options.Logger.Warn("disk fills up: finished messages that are kept for replay are deleted early, the oldest first; free some space, or "+
 			"lower --retain or --retain-bytes", slog.Duration("retain", retain))
 	}
-	b.squeezed++
-	if b.squeezed >= yieldRounds {
+	b.squeeze.rounds++
+	if b.squeeze.rounds >= yieldRounds {
 		return -1
 	}
-	return min(retain, oldest(partitions, now)) / yieldRounds * time.Duration(yieldRounds-b.squeezed)
+	return min(retain, oldest(partitions, now)) / yieldRounds * time.Duration(yieldRounds-b.squeeze.rounds)
 }
 
 // oldest returns the age of the oldest segment.
