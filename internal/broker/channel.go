@@ -294,13 +294,14 @@ func (c *Channel) follow() (deltas [][]byte) {
 }
 
 // chosen lets the subscriptions know that the channel's leadership has changed. What they had in flight is forgotten if it ended.
+// Their next Pull finds room for it in other partitions, and lets go of what it held of this one.
 func (c *Channel) chosen() {
 	c.mu.Lock()
 	seats := slices.Collect(maps.Keys(c.mu.seats))
 	c.mu.Unlock()
 	for _, s := range seats {
 		s.sub.choose()
-		s.sub.pool.landed(s.sub.client)
+		s.sub.client.Wake()
 	}
 }
 

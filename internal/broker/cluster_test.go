@@ -203,6 +203,41 @@ func TestLostLeadershipReroutesThePublish(t *testing.T) {
 	}
 }
 
+// A seat that does not lead any more is never pulled from again: it must not keep a buffer until its session ends.
+func TestASeatThatLeadsNoMoreHoldsNothing(t *testing.T) {
+	for _, others := range []int{0, 1, 2} { // partitions that the node goes on to lead
+		nodes := calm(t, 3)
+		ids := placed(nodes, "t")
+		for _, id := range ids[1 : 1+others] {
+			nodes[0].lead(id)
+		}
+		c := nodes[0].subscribe("t", "c", 10, plain)
+		nodes[0].publish("t", "a", "b")
+		c.next()
+		held := nodes[0].logs.Log(ids[0]).Held
+		if held() != 1 {
+			t.Fatalf("%d readers hold a batch in the middle of it, want 1", held())
+		}
+		nodes[1].lead(ids[0])
+		c.expectNothingOf(held)
+	}
+}
+
+// expectNothingOf pulls when it is woken, as a session does, until nothing is held.
+func (c *consumer) expectNothingOf(held func() int) {
+	c.t.Helper()
+	for deadline := time.After(5 * time.Second); held() > 0; {
+		select {
+		case <-c.wakeC:
+		case <-deadline:
+			c.t.Fatalf("%d readers hold a batch of a partition that another node leads", held())
+		}
+		if _, err := c.sub.Pull(1, 1<<20, c); err != nil {
+			c.t.Fatal(err)
+		}
+	}
+}
+
 func TestOneWindowOverAllPartitionsAndATurnForEach(t *testing.T) {
 	for _, ready := range []int{1, 2, 5} {
 		nodes := calm(t, 3)

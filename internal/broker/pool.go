@@ -1,14 +1,30 @@
 package broker
 
-import "sync/atomic"
+import (
+	"slices"
+	"sync/atomic"
+)
 
 // pool keeps one window, the session's ready count, over the seats of several partitions that this node leads. Each queue has
 // the whole ready count, and a turn takes at most what the sum of what is in flight leaves open. When nothing is left, the
 // queues' windows are shut, so that they wake others and not this session, until something lands.
 type pool struct {
-	shared bool        // there were several seats at the last Pull; of the goroutine that pulls
+	led    *[]*seat    // the seats of the last Pull, nil before the first; of the goroutine that pulls
+	shared bool        // there were several of them; of the goroutine that pulls
 	turn   int         // the seat that is first at the next Pull; of the goroutine that pulls
 	shut   atomic.Bool // the queues' windows are shut
+}
+
+// turnTo makes led the seats that are pulled from: those that do not lead any more give up their buffers and files.
+func (p *pool) turnTo(led *[]*seat) {
+	if p.led != nil {
+		for _, seat := range *p.led {
+			if !slices.Contains(*led, seat) {
+				seat.pull.release()
+			}
+		}
+	}
+	p.led = led
 }
 
 // landed wakes the session if its windows are shut: there may be room now. It then pulls, and looks.

@@ -30,7 +30,11 @@ const turnMax = 64
 // Pull delivers what is ready to sink, at most max messages and until maxBytes of bodies are reached, and returns how many it
 // delivered. 0 means that nothing is ready: Wake will come. It blocks for the disk when the messages are in no cache.
 func (s *Subscription) Pull(max, maxBytes int, sink Sink) (int, error) {
-	led := *s.led.Load()
+	now := s.led.Load()
+	if now != s.pool.led {
+		s.pool.turnTo(now)
+	}
+	led := *now
 	if len(led) != 1 || s.pool.shared {
 		return s.pullShared(led, max, maxBytes, sink)
 	}

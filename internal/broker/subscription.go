@@ -296,6 +296,7 @@ func (s *Subscription) Close() {
 	s.mu.closed = true
 	seats := s.mu.seats
 	s.mu.Unlock()
+	s.pool.turnTo(new([]*seat))
 	for _, seat := range seats {
 		seat.leave()
 	}

@@ -3,6 +3,7 @@ package hostile
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/weirmq/weir/internal/broker"
 	"github.com/weirmq/weir/internal/record"
@@ -21,6 +22,8 @@ type Log struct {
 	stopC    chan struct{}
 	stop     sync.Once
 	runs     sync.WaitGroup
+
+	held atomic.Int32 // see Held
 
 	mu logState // guarded by group.mu
 }

@@ -37,6 +37,7 @@ func (r *reader) Batch(offset record.Offset) (record.Batch, int64, error) {
 		return nil, 0, fmt.Errorf("read %v at %d, neither kept nor carried: %w", l, offset, broker.ErrOffsetOutOfRange)
 	}
 	r.buffer = slices.Clone(batch)
+	l.held.Add(1)
 	return r.buffer, at, nil
 }
 
@@ -45,11 +46,18 @@ func (r *reader) Rest() { r.Release() }
 
 // Release poisons the last batch.
 func (r *reader) Release() {
+	if r.buffer == nil {
+		return
+	}
 	for i := range r.buffer {
 		r.buffer[i] = poison
 	}
 	r.buffer = nil
+	r.log.held.Add(-1)
 }
+
+// Held returns how many readers of the log hold a batch.
+func (l *Log) Held() int { return int(l.held.Load()) }
 
 // findLocked returns the batch that holds offset: the message's own, or if its segment is gone the newest carried one.
 func (d *disk) findLocked(offset record.Offset) (record.Batch, int64, bool) {
