@@ -33,11 +33,16 @@ func (t *tailFile) writeAhead(target int64) {
 	}
 }
 
-// Scarce says whether the disk's space is low: then nothing is written ahead or kept
-// for reuse, and the little that is left goes to what has to be recorded.
-func (s *Store) Scarce(scarce bool) {
-	s.scarce.Store(scarce)
-	if scarce {
-		s.recycler.clear()
+// Tight says whether the disk's space runs low, which it does before it is scarce: then no files are kept for reuse, for what is
+// deleted is deleted for its space. Those that are kept go in the background; frees is how many bytes that will give back.
+func (s *Store) Tight(tight bool) (frees int64) {
+	s.tight.Store(tight)
+	if !tight {
+		return 0
 	}
+	return s.recycler.clear()
 }
+
+// Scarce says whether the disk's space is low: then nothing is written ahead, and the little that is left goes to what has to be
+// recorded.
+func (s *Store) Scarce(scarce bool) { s.scarce.Store(scarce) }

@@ -36,7 +36,7 @@ type recycledFile struct {
 // the disk.
 func (r *recycler) keep(name string) bool {
 	info, err := r.store.fs.Stat(name)
-	if err != nil || info.IsDir || info.Size < r.store.opts.MinSegmentBytes || r.store.scarce.Load() {
+	if err != nil || info.IsDir || info.Size < r.store.opts.MinSegmentBytes || r.store.tight.Load() {
 		return false
 	}
 	if !r.makeRoom(info.Size) || r.wipe(name) != nil {
@@ -44,7 +44,7 @@ func (r *recycler) keep(name string) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.store.scarce.Load() { // since a moment ago: what is kept was cleared already
+	if r.store.tight.Load() { // since a moment ago: what is kept was cleared already
 		return false
 	}
 	at := sort.Search(len(r.mu.files), func(i int) bool { return r.mu.files[i].bytes >= info.Size })
@@ -112,11 +112,13 @@ func (r *recycler) take(target int64) (recycledFile, bool) {
 	return f, true
 }
 
-// clear has all kept files deleted, in the background: their space will be needed.
-func (r *recycler) clear() {
+// clear has all kept files deleted, in the background: their space will be needed. It returns how many bytes they have.
+func (r *recycler) clear() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	bytes := r.mu.bytes
 	r.dropLocked(len(r.mu.files))
+	return bytes
 }
 
 // giveUp deletes all kept files at once and reports whether there were any. It blocks for the disk.

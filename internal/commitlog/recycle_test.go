@@ -190,10 +190,20 @@ func TestKeptFilesAreBoundedAndGivenUp(t *testing.T) {
 			t.Errorf("%s still looks like a segment after a power cut (%v)", f.name, err)
 		}
 	}
-	s.Scarce(true)
+	_, size := kept()
+	if frees := s.Tight(true); frees != size {
+		t.Errorf("%d bytes are kept, and going to be free: %d", size, frees)
+	}
 	waitForJanitor(s)
 	if n, _ := kept(); n > 0 {
 		t.Fatalf("%d files are kept on a disk without space", n)
+	}
+	for i := range 60 {
+		src.append(batchOf(fmt.Sprint("tight ", i), 3, 150))
+	}
+	consume(t, src)
+	if n, _ := kept(); n > 0 {
+		t.Fatalf("%d files are kept anew on a disk without space", n)
 	}
 }
 

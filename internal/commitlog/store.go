@@ -43,6 +43,7 @@ type Store struct {
 	resting  atomic.Int64 // bytes of buffers that resting Readers keep
 	janitor  *janitor
 	recycler recycler
+	tight    atomic.Bool // see Tight
 	scarce   atomic.Bool // see Scarce
 
 	mu struct {
@@ -242,7 +243,7 @@ func (s *Store) Close() error {
 	}
 	s.rounds.stop()
 	s.syncer.stop()
-	s.Scarce(true) // what is kept is of no use to the next process, and a stopped node should take no more than its data
+	s.Tight(true) // what is kept is of no use to the next process, and a stopped node should take no more than its data
 	s.janitor.stop()
 	return errors.Join(append(errs, s.lock.Close())...)
 }

@@ -17,7 +17,7 @@ var _ broker.Logs = (*Logs)(nil)
 
 // NewLogs serves the logs of a store. Close stops it; the store stays the caller's.
 func NewLogs(store *commitlog.Store, options Options) *Logs {
-	return &Logs{store: store, space: newSpace(options, store.Scarce)}
+	return &Logs{store: store, space: newSpace(options, store)}
 }
 
 // Close stops watching the disk. The logs must be closed before.

@@ -150,6 +150,82 @@ func TestLowSpaceRefusesMessagesAndTakesProgress(t *testing.T) {
 	}
 }
 
+// Files kept to be written over hold nothing: messages that can be replayed give way only if that is not enough, and from then on
+// until there is clearly enough.
+func TestEmptyFilesGiveWayBeforeReplay(t *testing.T) {
+	const reserve, capacity = 64 << 10, 16 << 20
+	disk := vfs.NewMem(1)
+	disk.SetCapacity(capacity)
+	store, err := commitlog.OpenStore(commitlog.Options{FS: disk, Dir: "/data", Logger: slog.New(slog.DiscardHandler),
+		MinSegmentBytes: 32 << 10, MaxSegmentBytes: 32 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	options := replica.Options{FS: disk, Dir: "/data", ReserveBytes: reserve, WatchInterval: 10 * time.Millisecond}
+	n := &node{replica.NewLogs(store, options), store, disk, "/data", commitlog.SyncAlways}
+	t.Cleanup(n.close)
+	l, m := start(t, n)
+	for range 64 {
+		if p := logtest.Propose(l, m, record.KindBatch, logtest.Batch(make([]byte, 8<<10))).Outcome(t); p.Err != nil {
+			t.Fatal(p.Err)
+		}
+	}
+	for range 2 {
+		if err := l.SaveCheckpoint([]byte("state"), m.Last()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Trim(64); err != nil {
+		t.Fatal(err)
+	}
+	kept := func() (bytes int64) {
+		names, err := disk.ReadDir("/data/trash")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if info, err := disk.Stat("/data/trash/" + name); err == nil {
+				bytes += info.Size
+			}
+		}
+		return bytes
+	}
+	free := func() int64 {
+		usage, err := disk.Usage("/data")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return usage.Free
+	}
+	room := int64(capacity)
+	setFree := func(bytes int64) {
+		room += bytes - free()
+		disk.SetCapacity(room)
+	}
+	var size int64
+	eventually(t, func() bool { // the janitor is done
+		before := size
+		size = kept()
+		return size > 2*reserve && size == before
+	})
+	setFree(4*reserve - size/2)
+	eventually(t, func() bool { return kept() == 0 })
+	setFree(4*reserve + reserve/2) // neither
+	time.Sleep(50 * time.Millisecond)
+	if n.Tight() {
+		t.Error("space is tight though what was kept for nothing made room")
+	}
+	setFree(4*reserve - 8<<10)
+	eventually(t, n.Tight)
+	setFree(4*reserve + reserve/2)
+	time.Sleep(50 * time.Millisecond)
+	if !n.Tight() {
+		t.Error("space is not tight any more, with half a reserve too much")
+	}
+	setFree(5*reserve + 8<<10)
+	eventually(t, func() bool { return !n.Tight() })
+}
+
 func eventually(t *testing.T, cond func() bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/weirmq/weir/internal/broker"
+	"github.com/weirmq/weir/internal/commitlog"
 	"github.com/weirmq/weir/internal/vfs"
 )
 
@@ -32,21 +33,24 @@ type Options struct {
 // Space watches the free space of a node's disk for all its logs.
 type Space struct {
 	options Options
-	scarce  func(bool)   // told when low changes
+	store   *commitlog.Store
 	spare   *spare       // the watching goroutine's
 	low     atomic.Bool  // free space is below the reserve
-	tight   atomic.Bool  // free space is below tightReserves reserves
+	tight   atomic.Bool  // free space is below tightReserves reserves, or was and is not yet above easyReserves
 	room    atomic.Int64 // bytes of messages to be admitted until the disk is looked at again, however early that is
 	stop    context.CancelFunc
 	runs    sync.WaitGroup
 }
 
 // tightReserves is how many reserves have to be free for finished messages to be kept for replay: fast publishers take a while to use up
-// the rest.
-const tightReserves = 4
+// the rest. Once there were fewer, it takes easyReserves: a node that lives at the limit does not go to and fro with every segment.
+const (
+	tightReserves = 4
+	easyReserves  = 5
+)
 
-// newSpace looks at the disk, and then again and again until close. It calls scarce when space begins or ceases to be low.
-func newSpace(options Options, scarce func(bool)) *Space {
+// newSpace looks at the disk, and then again and again until close. It tells the store when space begins or ceases to be tight, or low.
+func newSpace(options Options, store *commitlog.Store) *Space {
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -54,9 +58,10 @@ func newSpace(options Options, scarce func(bool)) *Space {
 		options.WatchInterval = time.Second
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	s := &Space{options: options, scarce: scarce, spare: newSpare(options), stop: stop}
+	s := &Space{options: options, store: store, spare: newSpare(options), stop: stop}
 	if usage, ok := s.look(); ok {
 		s.spare.giveUp(usage)
+		s.squeeze(usage)
 	}
 	s.runs.Go(func() { s.watch(ctx) })
 	return s
@@ -88,6 +93,7 @@ func (s *Space) watch(ctx context.Context) {
 		if usage, ok := s.look(); ok {
 			s.spare.giveUp(usage)
 			s.spare.keep(usage, s.reserve(usage))
+			s.squeeze(usage)
 		}
 	}
 }
@@ -107,6 +113,21 @@ func (s *Space) reserve(usage vfs.Usage) int64 {
 	return min(256<<20, usage.Total/20)
 }
 
+// squeeze finds out whether space is tight. Files that hold nothing go first: messages have to give way only if that is not enough.
+// It belongs to the watching goroutine.
+func (s *Space) squeeze(usage vfs.Usage) {
+	reserve := s.reserve(usage)
+	switch {
+	case usage.Free >= easyReserves*reserve:
+		s.store.Tight(false)
+		s.tight.Store(false)
+	case usage.Free < tightReserves*reserve:
+		if usage.Free+s.store.Tight(true) < tightReserves*reserve {
+			s.tight.Store(true)
+		}
+	}
+}
+
 // look finds out whether space is low; ok is false if the disk does not tell.
 func (s *Space) look() (usage vfs.Usage, ok bool) {
 	usage, err := s.options.FS.Usage(s.options.Dir)
@@ -115,12 +136,11 @@ func (s *Space) look() (usage vfs.Usage, ok bool) {
 	}
 	reserve := s.reserve(usage)
 	low := usage.Free < reserve
-	s.tight.Store(usage.Free < tightReserves*reserve)
 	s.room.Store((usage.Free - reserve) / 4) // segments grow ahead of what is admitted
 	if s.low.Swap(low) == low {
 		return usage, true
 	}
-	s.scarce(low)
+	s.store.Scarce(low)
 	if low {
 		s.options.Logger.Error("disk nearly full: messages are refused, consuming goes on; free some space",
 			slog.Int64("free_bytes", usage.Free), slog.Int64("reserve_bytes", reserve))
