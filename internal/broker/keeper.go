@@ -48,8 +48,8 @@ func (b *Broker) keepCatalog() {
 	}
 }
 
-// keep does what is due for one partition; finished messages are kept for so long. Its errors are logged, the first of a row: the next round tries again, and the log tells by itself
-// when it has failed for good.
+// keep does what is due for one partition; finished messages are kept for so long. Its errors are logged, the first of a row: the
+// next round tries again, and the log tells by itself when it has failed for good.
 func (p *partition) keep(ctx context.Context, kept time.Duration) {
 	if p.topic.ephemeral || p.failure() != nil {
 		return

@@ -86,9 +86,9 @@ type Log interface {
 	// Start replays the committed entries above index to the Machine, then goes live. It is called once, before anything
 	// else but Checkpoint.
 	Start(above record.Index) error
-	// Propose hands over p. It never blocks for a network, nor for a disk unless p is a batch: where the log's policy answers before
-	// the sync it may write in place, and for a publisher that is alone it may sync in place. The outcome, a refusal included, goes
-	// to p.Owner, possibly before Propose returns. It never calls Machine.Lead.
+	// Propose hands over p. It never blocks for a network, but it may for a disk: where the log's policy answers before the sync,
+	// it may write in place, whatever p is, and a batch of a publisher that is alone it may sync in place. The outcome, a refusal
+	// included, goes to p.Owner, possibly before Propose returns; Machine.Apply may run within it, too, but never Machine.Lead.
 	Propose(p *Proposal)
 	// Bounds returns the first offset that can be read (older ones are gone or carried) and the high watermark.
 	Bounds() (start, end record.Offset)
