@@ -9,8 +9,9 @@ import (
 )
 
 // freeHeapBytes is how large the heap may become before its growth is held down. Up to here Go's own rule counts: twice what lives.
-// Above it the headroom is an eighth of what lives, and once more what of it has to be searched for pointers: that is what a collection
-// costs. Most of what a busy node keeps (the newest messages, what is deferred) holds none.
+// Above it the headroom is a sixteenth of what lives, and once more what of it has to be searched for pointers: that is what a collection
+// costs. Most of what a busy node keeps (the newest messages, what is deferred) holds none. What is beside the heap counts against the
+// limit too, as the stacks of thousands of sessions do, so that it is added: headroom is for the heap alone.
 const freeHeapBytes = 44 << 20
 
 // limitMemory sets the process's soft limit of memory to bytes. With 0 the limit follows what lives, unless the environment rules.
@@ -25,8 +26,7 @@ func limitMemory(bytes int64) {
 
 // adaptMemory begins to adapt the limit after every garbage collection, once for the process.
 var adaptMemory = sync.OnceFunc(func() {
-	h := &heap{sample: []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/heap:bytes"}}}
-	h.collected(struct{}{})
+	newHeap().collected(struct{}{})
 })
 
 type heap struct {
@@ -34,14 +34,41 @@ type heap struct {
 	limit  int64
 }
 
+func newHeap() *heap {
+	h := &heap{}
+	for _, name := range []string{
+		"/gc/heap/live:bytes", "/gc/scan/heap:bytes",
+		"/memory/classes/total:bytes", "/memory/classes/heap/objects:bytes", "/memory/classes/heap/unused:bytes",
+		"/memory/classes/heap/free:bytes", "/memory/classes/heap/released:bytes",
+	} {
+		h.sample = append(h.sample, metrics.Sample{Name: name})
+	}
+	return h
+}
+
+// measure returns what lived on the heap at the last collection, what of it was searched, and what memory the process has beside the heap:
+// stacks and what the runtime needs.
+func (h *heap) measure() (live, searched, beside int64) {
+	metrics.Read(h.sample)
+	value := func(i int) int64 { return int64(h.sample[i].Value.Uint64()) }
+	beside = value(2)
+	for i := 3; i < len(h.sample); i++ {
+		beside -= value(i)
+	}
+	return value(0), value(1), beside
+}
+
+// limitOf returns the limit for what measure returned.
+func limitOf(live, searched, beside int64) int64 {
+	return max(freeHeapBytes, live+live/16+searched+beside)
+}
+
 // garbage is what a cleanup waits for. It has a pointer, as tiny objects without one share their memory.
 type garbage struct{ _ *byte }
 
 // collected runs after each collection, never twice at once.
 func (h *heap) collected(struct{}) {
-	metrics.Read(h.sample)
-	live, searched := int64(h.sample[0].Value.Uint64()), int64(h.sample[1].Value.Uint64())
-	if limit := max(freeHeapBytes, live+live/8+searched); limit > h.limit || limit < h.limit-h.limit/8 {
+	if limit := limitOf(h.measure()); limit > h.limit || limit < h.limit-h.limit/8 {
 		h.limit = limit
 		debug.SetMemoryLimit(limit)
 	}
