@@ -71,7 +71,7 @@ var menu = []entry{
 		injected: "the process is killed while it publishes, defers, delivers, requeues, rolls, trims, and while it starts; --sync=always and os",
 		promise:  "nothing answered OK is lost, nothing is early, an MPUB is whole, finished stays finished",
 		test:     "-tags process -timeout 2h -run TestNothingAcknowledgedIsLostToKills ./test",
-		short:    "WEIR_KILLS=5", long: "WEIR_KILLS=100 WEIR_KILL_MESSAGES=400000",
+		short:    "WEIR_KILLS=5", long: "WEIR_KILLS=70 WEIR_KILL_MESSAGES=1400000",
 	},
 	{
 		fault:    "kill -9 while topics and channels change",

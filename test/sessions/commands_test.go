@@ -326,7 +326,7 @@ func (s *story) wrong(c *client) command {
 		fatal("E_BAD_TOPIC", "PUB ../t\n"+size(1)+"x"),
 		fatal("E_BAD_BODY", "MPUB t\n"+size(1<<30)),
 		fatal("E_BAD_BODY", "MPUB t\n"+size(8)+size(1<<30)),
-		fatal("E_BAD_MESSAGE", "MPUB t\n"+size(9)+size(1)+size(1<<30)),
+		fatal("E_BAD_MESSAGE", "MPUB t\n"+size(9)+size(1)+size(1<<30)+"x"), // all 9: a body is judged when it is there
 		fatal("E_INVALID", "DPUB t -1\n"),
 		fatal("E_INVALID", "DPUB t 5001\n"),
 		fatal("E_INVALID", "RDY -1\n"),
