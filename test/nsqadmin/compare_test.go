@@ -116,8 +116,9 @@ func TestActionsWorkOnStockDaemons(t *testing.T) {
 	for _, node := range []string{i.nsqds[0].http, i.nsqds[1].http, i.weir.http} {
 		i.must("POST", node+"/pub?topic=orders", "x")
 	}
-	i.must("POST", api+"/topics", `{"topic":"orders","channel":"audit"}`)
 	topic := func() map[string]any { _, v := i.ask(i.weirPage, "/api/topics/orders"); return v }
+	eventually(t, "the lookup service knows the topic of all nodes", func() bool { nodes, _ := topic()["nodes"].([]any); return len(nodes) == 3 })
+	i.must("POST", api+"/topics", `{"topic":"orders","channel":"audit"}`)
 	eventually(t, "the channel is everywhere", func() bool {
 		_, channel := i.ask(i.weirPage, "/api/topics/orders/audit")
 		nodes, _ := channel["nodes"].([]any)
