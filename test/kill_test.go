@@ -212,7 +212,7 @@ func (k *killRun) check() {
 	if report.Kills != k.kills+k.early {
 		k.t.Errorf("%d kills, want %d", report.Kills, k.kills+k.early)
 	}
-	if enough := 20; k.recycled == 0 && k.kills >= enough { // of a few kills none may find the log in such a segment
+	if k.recycled == 0 && k.kills >= 20 { // of a few kills none may find the log in such a segment
 		k.t.Error("no segment was written over a deleted one: the kills show nothing of that")
 	}
 	disk, err := k.broker.DiskBytes()

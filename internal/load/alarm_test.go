@@ -2,6 +2,7 @@ package load_test
 
 import (
 	"bytes"
+	"net"
 	"testing"
 	"time"
 
@@ -25,17 +26,7 @@ func TestAnAlarmIsNeverEarly(t *testing.T) {
 }
 
 func TestAPacedLoadDoesNotWaitForAnswers(t *testing.T) {
-	listener := listen(t)
-	go func() { // identifies, and answers every publish at the end
-		socket, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		defer socket.Close()
-		const answer = "\x00\x00\x00\x06\x00\x00\x00\x00OK"
-		buf := make([]byte, 64<<10)
-		socket.Read(buf)
-		socket.Write([]byte(answer))
+	addr := server(t, func(socket net.Conn, buf []byte) { // answers every publish at the end
 		for owed := 0; owed < 50; {
 			n, err := socket.Read(buf)
 			if err != nil {
@@ -45,10 +36,10 @@ func TestAPacedLoadDoesNotWaitForAnswers(t *testing.T) {
 		}
 		socket.Write(bytes.Repeat([]byte(answer), 50))
 		socket.Read(buf)
-	}()
+	})
 	l := load.Default()
 	l.Rate, l.Messages, l.Duration = 1000, 50, 10*time.Second
-	result, err := load.Run(t.Context(), load.Target{TCP: listener.Addr().String()}, l, nil)
+	result, err := load.Run(t.Context(), load.Target{TCP: addr}, l, nil)
 	if err != nil || result.Err() != nil || result.Published != 50 {
 		t.Fatal(err, result)
 	}

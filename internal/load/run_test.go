@@ -40,6 +40,27 @@ func listen(t *testing.T) net.Listener {
 	return listener
 }
 
+// answer is OK, framed.
+const answer = "\x00\x00\x00\x06\x00\x00\x00\x00OK"
+
+// server listens for one connection, answers its IDENTIFY, and has serve do the rest; buf is to read into. It returns its address.
+func server(t *testing.T, serve func(socket net.Conn, buf []byte)) string {
+	t.Helper()
+	listener := listen(t)
+	go func() {
+		socket, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		defer socket.Close()
+		buf := make([]byte, 1<<20)
+		socket.Read(buf)
+		socket.Write([]byte(answer))
+		serve(socket, buf)
+	}()
+	return listener.Addr().String()
+}
+
 func TestEveryNamedLoadAddsUpOnAWeir(t *testing.T) {
 	target := weir(t)
 	for _, l := range load.Named() {
@@ -92,17 +113,7 @@ func TestTheGeneratorSaturatesAServerThatDoesNothing(t *testing.T) {
 }
 
 func TestAPacedLoadIsChargedForAStall(t *testing.T) {
-	listener := listen(t)
-	go func() { // identifies, then takes half a second before the first answer
-		socket, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		defer socket.Close()
-		const answer = "\x00\x00\x00\x06\x00\x00\x00\x00OK"
-		buf := make([]byte, 64<<10)
-		socket.Read(buf)
-		socket.Write([]byte(answer))
+	addr := server(t, func(socket net.Conn, buf []byte) { // takes half a second before the first answer
 		for first := true; ; first = false {
 			n, err := socket.Read(buf)
 			if err != nil {
@@ -113,10 +124,10 @@ func TestAPacedLoadIsChargedForAStall(t *testing.T) {
 			}
 			socket.Write([]byte(strings.Repeat(answer, strings.Count(string(buf[:n]), "PUB "))))
 		}
-	}()
+	})
 	l := load.Default()
 	l.Rate, l.Duration = 100, time.Second
-	result, err := load.Run(t.Context(), load.Target{TCP: listener.Addr().String()}, l, nil)
+	result, err := load.Run(t.Context(), load.Target{TCP: addr}, l, nil)
 	if err != nil || result.Err() != nil {
 		t.Fatal(err, result)
 	}
@@ -233,17 +244,7 @@ func TestWhatCameTwiceIsNoErrorAndWhatNobodySentIs(t *testing.T) {
 }
 
 func TestAServerThatStopsReadingLetsAPacedLoadLagBehind(t *testing.T) {
-	listener := listen(t)
-	go func() { // identifies, and takes no more until the load is nearly over
-		socket, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		defer socket.Close()
-		const answer = "\x00\x00\x00\x06\x00\x00\x00\x00OK"
-		buf := make([]byte, 1<<20)
-		socket.Read(buf)
-		socket.Write([]byte(answer))
+	addr := server(t, func(socket net.Conn, buf []byte) { // takes nothing until the load is nearly over
 		time.Sleep(time.Second)
 		for {
 			n, err := socket.Read(buf)
@@ -252,10 +253,10 @@ func TestAServerThatStopsReadingLetsAPacedLoadLagBehind(t *testing.T) {
 			}
 			socket.Write([]byte(strings.Repeat(answer, strings.Count(string(buf[:n]), "PUB "))))
 		}
-	}()
+	})
 	l := load.Default()
 	l.Rate, l.BodyBytes, l.Duration = 1000, 100_000, 900*time.Millisecond // 100 MB/s: more than sockets hold
-	result, err := load.Run(t.Context(), load.Target{TCP: listener.Addr().String()}, l, nil)
+	result, err := load.Run(t.Context(), load.Target{TCP: addr}, l, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -301,7 +301,8 @@ func (g *Group) othersUp() bool {
 const handOverLag = 256
 
 // Handover gives the leadership of all logs that this node leads to others, and takes none any more: to the replica that has most,
-// and if that does not take over in time, to the next. It returns when that is done, or when ctx ends. The others should know by then that this node is about to stop, or they hand it back.
+// and if that does not take over in time, to the next. It returns when that is done, or when ctx ends. The others should know by then
+// that this node is about to stop, or they hand it back.
 func (gs *Groups) Handover(ctx context.Context) {
 	gs.stopping.Store(true)
 	again := time.NewTicker(5 * time.Millisecond)
